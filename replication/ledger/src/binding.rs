@@ -1,0 +1,215 @@
+//! The record of one address, and the table of what may happen to it.
+
+use crate::{ClientKey, HardwareAddress, MemberId, Octets, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// Where a binding stands. `Disowned` of the design is not here but in [`crate::Holder`]: it belongs to
+/// free addresses, which mostly have no binding at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum BindingState {
+    /// Promised to the client until `until`.
+    Active,
+    /// The promise ran out.
+    Expired,
+    /// The client gave it up (DHCPRELEASE).
+    Released,
+    /// The client found it in use by somebody else (DHCPDECLINE): nobody may have it until `until`.
+    Declined,
+    /// Ended from outside: by an operator, a configuration change, or the end of a quarantine.
+    Reset,
+    /// Nobody's; the record stays to remember the last client.
+    Free,
+}
+
+impl BindingState {
+    /// Every state, for tables and metrics.
+    pub const ALL: [BindingState; 6] = [
+        BindingState::Active,
+        BindingState::Expired,
+        BindingState::Released,
+        BindingState::Declined,
+        BindingState::Reset,
+        BindingState::Free,
+    ];
+
+    /// The lower-case name used in listings, metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BindingState::Active => "active",
+            BindingState::Expired => "expired",
+            BindingState::Released => "released",
+            BindingState::Declined => "declined",
+            BindingState::Reset => "reset",
+            BindingState::Free => "free",
+        }
+    }
+
+    /// True between an end and `Free`: the address may only go back to the client that had it last.
+    pub fn is_ended(self) -> bool {
+        matches!(self, BindingState::Expired | BindingState::Released | BindingState::Reset)
+    }
+}
+
+impl fmt::Display for BindingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The committed record of one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Where it stands.
+    pub state: BindingState,
+    /// The client that holds it or held it last.
+    pub client: ClientKey,
+    /// That client's hardware address.
+    pub hardware: HardwareAddress,
+    /// When `state` was entered (start-time-of-state, RFC 6926 §6.2.4).
+    pub state_since: Timestamp,
+    /// When the promise ends, or the quarantine of a declined address.
+    pub until: Timestamp,
+    /// client-last-transaction-time (RFC 4388 §6.1), absolute.
+    pub cltt: Timestamp,
+    /// Log index of the newest end, 0 if there was none [AV-Q4].
+    pub end_index: u64,
+    /// Log index of the newest change of any kind.
+    pub changed_index: u64,
+    /// The member that made the newest promise.
+    pub maker: MemberId,
+    /// The relay of the newest relayed exchange; 0.0.0.0 if there was none.
+    pub giaddr: Ipv4Addr,
+    /// Option 82 of the newest exchange that carried one, verbatim (without code and length); empty if none.
+    pub relay_agent_information: Octets,
+    /// Option 12 as the client sent it, empty if it did not.
+    pub host_name: Octets,
+    /// Option 60 as the client sent it, empty if it did not.
+    pub vendor_class_identifier: Octets,
+}
+
+impl Binding {
+    /// Moves to the state that the transition table gives for this event, or says that there is none.
+    pub(crate) fn advance(&mut self, event: Event, now: Timestamp) -> bool {
+        let Some(transition) =
+            TRANSITIONS.iter().find(|t| t.event == event && t.from.contains(&self.state))
+        else {
+            return false;
+        };
+        if self.state != transition.to {
+            self.state = transition.to;
+            self.state_since = now;
+        }
+        true
+    }
+}
+
+/// What can happen to a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A promise to the client that has it or had it last.
+    Renew,
+    /// A promise to a new client.
+    Allocate,
+    /// The promise ran out.
+    Expire,
+    /// The client gave it up.
+    Release,
+    /// The client found it in use.
+    Decline,
+    /// The quarantine after a decline is over.
+    EndQuarantine,
+    /// Ended by an operator or by a configuration change.
+    Reset,
+    /// Everybody knows of the end.
+    Free,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition {
+    /// What happens.
+    pub event: Event,
+    /// The states in which it may.
+    pub from: &'static [BindingState],
+    /// The state after it.
+    pub to: BindingState,
+    /// The rule that allows it.
+    pub rule: &'static str,
+}
+
+use BindingState::{Active, Declined, Expired, Free, Released, Reset};
+
+const fn row(
+    event: Event,
+    from: &'static [BindingState],
+    to: BindingState,
+    rule: &'static str,
+) -> Transition {
+    Transition { event, from, to, rule }
+}
+
+/// Every transition there is. An address without a record counts as `Free`.
+pub const TRANSITIONS: &[Transition] = &[
+    row(Event::Renew, &[Active, Expired, Released, Reset, Free], Active, "AV-Q1: same client"),
+    row(Event::Allocate, &[Free], Active, "AV-Q3: by its owner, or by reservation"),
+    row(Event::Expire, &[Active], Expired, "AV-Q6: by the slowest clock"),
+    row(Event::Release, &[Active], Released, "H-54"),
+    row(Event::Decline, &[Active], Declined, "H-53"),
+    row(Event::EndQuarantine, &[Declined], Reset, "AV-Q4: an end like the others"),
+    row(Event::Reset, &[Active], Reset, "AV-Q4, AV-Q5"),
+    row(Event::Free, &[Expired, Released, Reset], Free, "AV-Q4: settled, or authority over"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole matrix, so that any change of the table shows as a change of this text.
+    #[test]
+    fn the_transition_matrix_is_this() {
+        let events = [
+            Event::Renew,
+            Event::Allocate,
+            Event::Expire,
+            Event::Release,
+            Event::Decline,
+            Event::EndQuarantine,
+            Event::Reset,
+            Event::Free,
+        ];
+        let mut matrix = String::new();
+        for event in events {
+            for from in BindingState::ALL {
+                let to = TRANSITIONS
+                    .iter()
+                    .find(|t| t.event == event && t.from.contains(&from))
+                    .map_or("-", |t| t.to.as_str());
+                matrix.push_str(&format!("{event:?} {from} {to}\n"));
+            }
+        }
+        let moves: Vec<&str> = matrix.lines().filter(|line| !line.ends_with('-')).collect();
+        assert_eq!(
+            moves,
+            [
+                "Renew active active",
+                "Renew expired active",
+                "Renew released active",
+                "Renew reset active",
+                "Renew free active",
+                "Allocate free active",
+                "Expire active expired",
+                "Release active released",
+                "Decline active declined",
+                "EndQuarantine declined reset",
+                "Reset active reset",
+                "Free expired free",
+                "Free released free",
+                "Free reset free",
+            ]
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! What may enter the log, and what comes of it.
+
+use crate::{
+    BucketMap, ClientKey, HardwareAddress, MemberId, Octets, ReservationKey, Role, Session,
+    Settings, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// A promise to a client: the address for `lease_seconds` from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// What is promised.
+    pub address: Ipv4Addr,
+    /// To whom.
+    pub client: ClientKey,
+    /// The client's hardware address.
+    pub hardware: HardwareAddress,
+    /// For how long, in seconds; 0xffffffff is infinity.
+    pub lease_seconds: u32,
+    /// The reservation that gives this client this address, if one does.
+    pub reservation: Option<ReservationKey>,
+    /// The relay, 0.0.0.0 if the message came directly; the binding then keeps what it knew.
+    pub giaddr: Ipv4Addr,
+    /// Option 82 verbatim; empty keeps what the binding knew.
+    pub relay_agent_information: Octets,
+    /// Option 12; empty keeps what the binding knew.
+    pub host_name: Octets,
+    /// Option 60; empty keeps what the binding knew.
+    pub vendor_class_identifier: Octets,
+}
+
+/// Everything that changes a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Promise an address to a client.
+    Bind(Box<Bind>),
+    /// The client gives its address up.
+    Release {
+        /// Which address.
+        address: Ipv4Addr,
+        /// The client that holds it.
+        client: ClientKey,
+    },
+    /// The client found its address in use.
+    Decline {
+        /// Which address.
+        address: Ipv4Addr,
+        /// The client that held it.
+        client: ClientKey,
+        /// How long nobody may have it, in seconds.
+        quarantine_seconds: u32,
+    },
+    /// An operator ends a promise.
+    Reset {
+        /// Which address.
+        address: Ipv4Addr,
+    },
+    /// Promises and quarantines that are over by the log's time; others in the list are left alone.
+    Expire {
+        /// Which addresses.
+        addresses: Vec<Ipv4Addr>,
+    },
+    /// Ended bindings of which everybody knows; others in the list are left alone.
+    Free {
+        /// Which addresses.
+        addresses: Vec<Ipv4Addr>,
+    },
+    /// First step of a move of free space: by its owner, or by the leader for an owner whose authority is over.
+    Disown {
+        /// First address.
+        first: Ipv4Addr,
+        /// Last address.
+        last: Ipv4Addr,
+    },
+    /// Second step: to its new owner, or to nobody (reserved, or no longer in any pool).
+    Grant {
+        /// First address.
+        first: Ipv4Addr,
+        /// Last address.
+        last: Ipv4Addr,
+        /// The new owner.
+        owner: Option<MemberId>,
+    },
+    /// A member joins.
+    Enroll {
+        /// Its id, never used before.
+        member: MemberId,
+        /// Its name.
+        name: String,
+        /// Server or witness.
+        role: Role,
+        /// Option 54 of its replies; none for a witness.
+        server_identifier: Option<Ipv4Addr>,
+    },
+    /// A member leaves for good; it counts as lost from now on [AV-Q9].
+    Remove {
+        /// Which.
+        member: MemberId,
+    },
+    /// The leader has no contact with a member.
+    ContactLost {
+        /// Which.
+        member: MemberId,
+    },
+    /// A member came back: from here on its commands are those of this session.
+    ContactRestored {
+        /// Which.
+        member: MemberId,
+        /// The session it drew.
+        session: Session,
+    },
+    /// How far members' durable logs are known to match the leader's.
+    Settle {
+        /// Member and log index.
+        indexes: Vec<(MemberId, u64)>,
+    },
+    /// Who answers which clients.
+    SetBuckets {
+        /// The whole map.
+        buckets: BucketMap,
+    },
+    /// A new network configuration, if `revision` is still the newest.
+    Configure {
+        /// The revision that the operator saw.
+        replaces_revision: u64,
+        /// What is in force from now on.
+        settings: Box<Settings>,
+    },
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The promise stands.
+    Bound {
+        /// Until when by the log's time.
+        until: Timestamp,
+        /// When the transaction happened by the log's time.
+        cltt: Timestamp,
+    },
+    /// Done; for commands with lists, how many of them.
+    Done {
+        /// How many addresses, members or ranges changed.
+        count: u64,
+    },
+    /// Nothing changed, and why.
+    Refused(Refusal),
+}
+
+/// Why a command changed nothing. A closed list: each is a metric label and has a text for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The sender is no server of this cluster.
+    NotServer,
+    /// The sender was isolated or restarted after it sent this.
+    StaleSession,
+    /// The address is in no pool and not reserved.
+    NoPool,
+    /// Another client holds the address.
+    HeldByAnother,
+    /// The address was another client's and is not free yet.
+    NotYetFree,
+    /// The address is reserved for another client.
+    ReservedForAnother,
+    /// The address belongs to another server.
+    NotOwner,
+    /// The address is on its way from one owner to another.
+    Disowned,
+    /// The address is in quarantine after a decline.
+    Declined,
+    /// The client does not hold this address.
+    NoSuchBinding,
+    /// The member id is or was in use.
+    MemberIdUsed,
+    /// No such member.
+    NoSuchMember,
+    /// The last server cannot be removed.
+    LastServer,
+    /// Somebody else changed the configuration meanwhile.
+    RevisionChanged,
+    /// The bucket map names somebody who is no server.
+    BadBuckets,
+    /// Not everybody knows yet that the old owner let go.
+    NotSettled,
+}
+
+impl Refusal {
+    /// A short stable name for metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::NotServer => "not_server",
+            Refusal::StaleSession => "stale_session",
+            Refusal::NoPool => "no_pool",
+            Refusal::HeldByAnother => "held_by_another",
+            Refusal::NotYetFree => "not_yet_free",
+            Refusal::ReservedForAnother => "reserved_for_another",
+            Refusal::NotOwner => "not_owner",
+            Refusal::Disowned => "disowned",
+            Refusal::Declined => "declined",
+            Refusal::NoSuchBinding => "no_such_binding",
+            Refusal::MemberIdUsed => "member_id_used",
+            Refusal::NoSuchMember => "no_such_member",
+            Refusal::LastServer => "last_server",
+            Refusal::RevisionChanged => "revision_changed",
+            Refusal::BadBuckets => "bad_buckets",
+            Refusal::NotSettled => "not_settled",
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refusal::NotServer => "the sender is not a server of this cluster",
+            Refusal::StaleSession => "the sender was isolated or restarted since",
+            Refusal::NoPool => "the address is in no pool and not reserved",
+            Refusal::HeldByAnother => "another client holds the address",
+            Refusal::NotYetFree => "the address was another client's and is not free yet",
+            Refusal::ReservedForAnother => "the address is reserved for another client",
+            Refusal::NotOwner => "the address belongs to another server",
+            Refusal::Disowned => "the address is moving from one owner to another",
+            Refusal::Declined => "the address is in quarantine after a decline",
+            Refusal::NoSuchBinding => "the client does not hold this address",
+            Refusal::MemberIdUsed => "the member id is or was in use",
+            Refusal::NoSuchMember => "there is no such member",
+            Refusal::LastServer => "the last server cannot be removed",
+            Refusal::RevisionChanged => "the configuration was changed by somebody else meanwhile",
+            Refusal::BadBuckets => "the bucket map names somebody who is not a server",
+            Refusal::NotSettled => "not every server knows yet that the address was given up",
+        })
+    }
+}

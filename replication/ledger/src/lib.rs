@@ -1,0 +1,56 @@
+//! # The ledger: who may promise which address to which client
+//!
+//! **Problem.** Several members give out addresses from the same pools while any of them may stop, lag or
+//! be cut off. No address may ever be promised to two clients, and no promise may be forgotten.
+//!
+//! **Model.** Everything that matters enters a replicated log as a [`Batch`] of [`Command`]s. Every member applies
+//! the same batches in the same order with [`apply`], the one function that changes a ledger. The
+//! state is a set of [`Binding`]s (one per address that was ever given out) and the [`Globals`]: members, settings,
+//! bucket map, and who owns each free address ([`Holders`]).
+//!
+//! **Rules.** The rules of `docs/RULES.md` are cited as `AV-Q1` … `AV-I6`. What a command may do is checked
+//! when it is applied, against the state at its own place in the log: the proposer's opinion counts for nothing.
+//!
+//! **Hazards.** A command may be applied twice (its sender did not hear the outcome and sent it again): each is
+//! written so that the second time changes nothing that matters. A command may be applied late: its session tells.
+//!
+//! **Absent on purpose.** No clock (time is the [`Stamp`] of the batch), no randomness, no packets, no disk, no
+//! network, no hash map whose order could differ between members.
+
+mod apply;
+mod batch;
+mod binding;
+mod buckets;
+mod command;
+mod globals;
+mod identity;
+pub mod invariants;
+mod map_table;
+mod mode;
+mod octets;
+mod ownership;
+pub mod planning;
+mod reservations;
+mod reuse;
+mod settings;
+mod stamp;
+pub mod view;
+
+pub use apply::apply;
+pub use batch::{Batch, Parcel};
+pub use binding::{Binding, BindingState, Event, TRANSITIONS, Transition};
+pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
+pub use command::{Bind, Command, Outcome, Refusal};
+pub use globals::{Globals, Lost, Member, Role};
+pub use identity::{ClientKey, HardwareAddress, MemberId, Session};
+pub use map_table::MapTable;
+pub use mode::{Mode, ModeFacts, SilentReason};
+pub use octets::Octets;
+pub use ownership::{Holder, Holders};
+pub use reservations::{Reservation, ReservationKey};
+pub use reuse::{authority_over, settled_everywhere};
+pub use settings::{
+    AddressRange, LeaseTimes, LeasequerySettings, OptionValue, Prefix, Settings, Subnet,
+};
+pub use stamp::{Stamp, Timestamp};
+pub use view::{LedgerTable, LedgerView};

@@ -1,0 +1,106 @@
+//! The plain ledger: ordered maps and full scans. Slow, obvious, and what the fast one is compared with.
+
+use crate::view::{LedgerTable, LedgerView};
+use crate::{
+    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
+    Stamp,
+};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// A ledger in ordered maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapTable {
+    globals: Globals,
+    bindings: BTreeMap<Ipv4Addr, Binding>,
+}
+
+impl LedgerView for MapTable {
+    fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+        self.bindings.get(&address)
+    }
+
+    fn bindings_of_client<'a>(
+        &'a self,
+        client: &'a ClientKey,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        self.bindings.values().filter(move |b| b.client == *client)
+    }
+
+    fn bindings_of_hardware<'a>(
+        &'a self,
+        hardware: &'a HardwareAddress,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        self.bindings.values().filter(move |b| b.hardware == *hardware)
+    }
+
+    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+        self.bindings.range(first..).map(|(_, binding)| binding)
+    }
+
+    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+        self.free(owner, range).next()
+    }
+
+    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+        self.free(owner, range).count() as u64
+    }
+
+    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+        let now = self.globals.stamp.earliest;
+        let is_due = |b: &&Binding| {
+            matches!(b.state, BindingState::Active | BindingState::Declined) && b.until <= now
+        };
+        self.bindings.values().filter(is_due).map(|b| b.address).take(limit).collect()
+    }
+
+    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+        let ended = self.bindings.values().filter(|b| b.state.is_ended());
+        let mut ended: Vec<_> = ended.map(|b| (b.end_index, b.address)).collect();
+        ended.sort();
+        ended.into_iter().map(|(_, address)| address).take(limit).collect()
+    }
+}
+
+impl LedgerTable for MapTable {
+    fn globals_mut(&mut self) -> &mut Globals {
+        &mut self.globals
+    }
+
+    fn put(&mut self, binding: Binding) {
+        self.bindings.insert(binding.address, binding);
+    }
+
+    fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
+        self.bindings.get_mut(&address).map(change)
+    }
+
+    fn advance(&mut self, index: u64, stamp: Stamp) {
+        self.globals.applied_index = index;
+        self.globals.stamp = stamp;
+    }
+}
+
+impl MapTable {
+    fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.globals
+            .holders
+            .within(range)
+            .filter(move |(_, holder)| *holder == Holder::Owned(owner))
+            .flat_map(|(part, _)| u32::from(part.first)..=u32::from(part.last))
+            .map(Ipv4Addr::from)
+            .filter(|address| self.is_free(*address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_plain_table_keeps_its_own_contract() {
+        crate::view::contract::check(super::MapTable::default(), 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! What the members propose by themselves: ends, frees, moves of free space and of buckets.
+//!
+//! Pure functions from a view to commands. Safety does not hang on them (`apply` checks every command), only
+//! progress and balance do, so they may change freely between versions.
+
+use crate::view::LedgerView;
+use crate::{AddressRange, BucketMap, Command, Globals, Holder, MemberId, reuse};
+use std::net::Ipv4Addr;
+
+/// Leader: promises and quarantines that are over, at most `limit`.
+pub fn plan_expiry(view: &impl LedgerView, limit: usize) -> Vec<Command> {
+    listed(view.due(limit), |addresses| Command::Expire { addresses })
+}
+
+/// Leader: ended bindings that everybody knows of, at most `limit`.
+pub fn plan_frees(view: &impl LedgerView, limit: usize) -> Vec<Command> {
+    let globals = view.globals();
+    let is_ready = |address: &Ipv4Addr| {
+        view.binding(*address).is_some_and(|binding| {
+            binding.until <= globals.stamp.earliest
+                && reuse::settled_everywhere(globals, binding.end_index)
+        })
+    };
+    let ready: Vec<Ipv4Addr> = view.ended(limit).into_iter().filter(is_ready).collect();
+    listed(ready, |addresses| Command::Free { addresses })
+}
+
+/// Leader: space whose old owner let go and is known to have done so, to the server with the least of that
+/// pool; and space of owners whose authority is over, which must first be disowned.
+pub fn plan_grants(view: &impl LedgerView) -> Vec<Command> {
+    let globals = view.globals();
+    let mut commands = Vec::new();
+    for (range, holder) in globals.holders.iter() {
+        match holder {
+            Holder::Owned(owner) => {
+                let over =
+                    globals.members.get(&owner).is_none_or(|m| reuse::authority_over(globals, m));
+                if over {
+                    commands.push(Command::Disown { first: range.first, last: range.last });
+                }
+            }
+            Holder::Disowned { last, index } => {
+                let ready = match last {
+                    Some(last) => reuse::settled_by(globals, last, index),
+                    None => reuse::settled_everywhere(globals, index),
+                };
+                if ready {
+                    grant_range(view, range, &mut commands);
+                }
+            }
+            Holder::Reserved => {}
+        }
+    }
+    commands
+}
+
+fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<Command>) {
+    let globals = view.globals();
+    let whole = Command::Grant { first: range.first, last: range.last, owner: None };
+    // Whatever of it is reserved or in no pool goes to nobody; what lies in pools is given pool by pool.
+    let pools: Vec<AddressRange> =
+        globals.settings.pools().filter_map(|pool| pool.intersection(&range)).collect();
+    let in_pools: u64 = pools.iter().map(AddressRange::size).sum();
+    let reserved = globals.settings.reservations().any(|r| range.contains(r.address));
+    if in_pools < range.size() || reserved {
+        commands.push(whole);
+    }
+    for part in pools {
+        let pool = globals.settings.pools().find(|pool| pool.contains(part.first));
+        let poorest = pool.and_then(|pool| {
+            globals.serving().into_iter().min_by_key(|id| (view.free_count(*id, pool), *id))
+        });
+        if let Some(owner) = poorest {
+            commands.push(Command::Grant {
+                first: part.first,
+                last: part.last,
+                owner: Some(owner),
+            });
+        }
+    }
+}
+
+/// Every server: free space of its own that another one needs more. Held addresses (offered a moment ago) stay.
+///
+/// A server gives when another has less than half of what it has itself, and then half of the difference, so
+/// that the two are even afterwards and nothing swings back. While a move of a pool is under way it waits.
+pub fn plan_disowns(
+    view: &impl LedgerView,
+    me: MemberId,
+    is_held: impl Fn(Ipv4Addr) -> bool,
+) -> Vec<Command> {
+    let globals = view.globals();
+    let serving = globals.serving();
+    if serving.len() < 2 || !serving.contains(&me) {
+        return Vec::new();
+    }
+    let mut commands = Vec::new();
+    for pool in globals.settings.pools() {
+        let moving = |(_, holder)| matches!(holder, Holder::Disowned { .. });
+        if globals.holders.within(pool).any(moving) {
+            continue;
+        }
+        let mine = view.free_count(me, pool);
+        let counts = serving.iter().map(|id| view.free_count(*id, pool));
+        let least = counts.min().unwrap_or(0);
+        if least.saturating_mul(2) < mine && mine - least >= 2 {
+            disown_from_the_end(view, me, pool, (mine - least) / 2, &is_held, &mut commands);
+        }
+    }
+    commands
+}
+
+/// Lets go of `count` free addresses from the end of what this server owns in the pool.
+fn disown_from_the_end(
+    view: &impl LedgerView,
+    me: MemberId,
+    pool: AddressRange,
+    mut count: u64,
+    is_held: &impl Fn(Ipv4Addr) -> bool,
+    commands: &mut Vec<Command>,
+) {
+    let owned: Vec<AddressRange> = view
+        .globals()
+        .holders
+        .within(pool)
+        .filter(|(_, holder)| *holder == Holder::Owned(me))
+        .map(|(part, _)| part)
+        .collect();
+    for part in owned.into_iter().rev() {
+        if count == 0 {
+            return;
+        }
+        let free = view.free_count(me, part);
+        let given = if free <= count { part } else { tail_with_free(view, me, part, count) };
+        count = count.saturating_sub(view.free_count(me, given));
+        for piece in without_held(given, is_held) {
+            commands.push(Command::Disown { first: piece.first, last: piece.last });
+        }
+    }
+}
+
+/// The shortest tail of `range` that has at least `count` free addresses, by bisection over its beginning.
+fn tail_with_free(
+    view: &impl LedgerView,
+    me: MemberId,
+    range: AddressRange,
+    count: u64,
+) -> AddressRange {
+    let (mut low, mut high) = (u32::from(range.first), u32::from(range.last));
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let tail = AddressRange { first: middle.into(), last: range.last };
+        if view.free_count(me, tail) >= count {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    AddressRange { first: low.into(), last: range.last }
+}
+
+/// Cuts held addresses out. Only few are ever held, so the walk asks for each address only in small ranges and
+/// otherwise lets `apply` refuse a late promise, which is safe.
+fn without_held(range: AddressRange, is_held: &impl Fn(Ipv4Addr) -> bool) -> Vec<AddressRange> {
+    const WALK_LEN_MAX: u64 = 4096;
+    if range.size() > WALK_LEN_MAX {
+        return vec![range];
+    }
+    let mut pieces: Vec<AddressRange> = Vec::new();
+    for address in (u32::from(range.first)..=u32::from(range.last)).map(Ipv4Addr::from) {
+        if is_held(address) {
+            continue;
+        }
+        match pieces.last_mut() {
+            Some(piece) if u32::from(piece.last) + 1 == u32::from(address) => piece.last = address,
+            _ => pieces.push(AddressRange { first: address, last: address }),
+        }
+    }
+    pieces
+}
+
+/// Leader: the bucket map that the servers in contact should share, if it is not so already [AV-Q7].
+pub fn plan_buckets(globals: &Globals) -> Option<Command> {
+    let buckets: BucketMap = globals.buckets.shared_by(&globals.serving());
+    (buckets != globals.buckets).then_some(Command::SetBuckets { buckets })
+}
+
+fn listed(addresses: Vec<Ipv4Addr>, command: fn(Vec<Ipv4Addr>) -> Command) -> Vec<Command> {
+    if addresses.is_empty() { Vec::new() } else { vec![command(addresses)] }
+}

@@ -1,0 +1,61 @@
+//! Addresses set aside for known clients.
+
+use crate::{ClientKey, HardwareAddress, Octets, OptionValue};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// How a reservation knows its client.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReservationKey {
+    /// By htype and chaddr.
+    Hardware(HardwareAddress),
+    /// By client identifier (option 61).
+    ClientIdentifier(Octets),
+    /// By Agent Circuit ID (RFC 3046 §3.1).
+    CircuitId(Octets),
+    /// By Agent Remote ID (RFC 3046 §3.2).
+    RemoteId(Octets),
+    /// By Subscriber-ID (RFC 3993).
+    SubscriberId(Octets),
+}
+
+impl ReservationKey {
+    /// What a client is known by, without its relay's words: the keys that name this client alone.
+    pub fn names_client(&self, client: &ClientKey, hardware: &HardwareAddress) -> bool {
+        match self {
+            ReservationKey::Hardware(reserved) => reserved == hardware,
+            ReservationKey::ClientIdentifier(reserved) => {
+                client.identifier() == Some(&reserved[..])
+            }
+            ReservationKey::CircuitId(_)
+            | ReservationKey::RemoteId(_)
+            | ReservationKey::SubscriberId(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for ReservationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReservationKey::Hardware(hardware) => write!(f, "mac {hardware}"),
+            ReservationKey::ClientIdentifier(octets) => write!(f, "client-id {octets}"),
+            ReservationKey::CircuitId(octets) => write!(f, "circuit-id {octets}"),
+            ReservationKey::RemoteId(octets) => write!(f, "remote-id {octets}"),
+            ReservationKey::SubscriberId(octets) => write!(f, "subscriber-id {octets}"),
+        }
+    }
+}
+
+/// One address for one client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// For whom.
+    pub key: ReservationKey,
+    /// Which address; inside the subnet, inside or outside its pools.
+    pub address: Ipv4Addr,
+    /// Option 12 for this client.
+    pub host_name: Option<String>,
+    /// Options for this client, before those of its subnet.
+    pub options: Vec<OptionValue>,
+}

@@ -1,0 +1,237 @@
+//! The network configuration that all members share, as values. Its file format belongs to `ops`.
+
+use crate::{Octets, Reservation};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// An inclusive range of addresses; `first <= last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AddressRange {
+    /// First address.
+    pub first: Ipv4Addr,
+    /// Last address.
+    pub last: Ipv4Addr,
+}
+
+impl AddressRange {
+    /// True if the address lies in it.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        self.first <= address && address <= self.last
+    }
+
+    /// How many addresses it has.
+    pub fn size(&self) -> u64 {
+        u64::from(u32::from(self.last)) - u64::from(u32::from(self.first)) + 1
+    }
+
+    /// The part that both have, if any.
+    pub fn intersection(&self, other: &AddressRange) -> Option<AddressRange> {
+        let common =
+            AddressRange { first: self.first.max(other.first), last: self.last.min(other.last) };
+        (common.first <= common.last).then_some(common)
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// A network prefix; bits after `len` are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Prefix {
+    /// Network address.
+    pub address: Ipv4Addr,
+    /// Number of leading bits, 0 to 32.
+    pub len: u8,
+}
+
+impl Prefix {
+    /// The netmask (option 1).
+    pub fn mask(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(self.len)).unwrap_or(0))
+    }
+
+    /// All of its addresses.
+    pub fn range(&self) -> AddressRange {
+        let first = u32::from(self.address);
+        AddressRange { first: self.address, last: (first | !u32::from(self.mask())).into() }
+    }
+
+    /// True if the address lies in it.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        self.range().contains(address)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.len)
+    }
+}
+
+/// An option to send: its code and its value as it goes on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionValue {
+    /// Option code, 1 to 254.
+    pub code: u8,
+    /// The value without code and length.
+    pub data: Octets,
+}
+
+/// Lease times in force for a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseTimes {
+    /// What a client gets that asks for no particular time, in seconds.
+    pub default_seconds: u32,
+    /// The shortest time granted, in seconds.
+    pub min_seconds: u32,
+    /// The longest time granted, in seconds.
+    pub max_seconds: u32,
+    /// T1 as thousandths of the lease time (RFC 2131 §4.4.5: 500).
+    pub renew_permille: u16,
+    /// T2 as thousandths of the lease time (RFC 2131 §4.4.5: 875).
+    pub rebind_permille: u16,
+}
+
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        LeaseTimes {
+            default_seconds: 12 * 3600,
+            min_seconds: 60,
+            max_seconds: 24 * 3600,
+            renew_permille: 500,
+            rebind_permille: 875,
+        }
+    }
+}
+
+/// One subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its prefix.
+    pub prefix: Prefix,
+    /// Subnets with the same name share a link.
+    pub network: Option<String>,
+    /// Where dynamic addresses come from; sorted, disjoint, inside the prefix.
+    pub pools: Vec<AddressRange>,
+    /// Relays (giaddr) outside the prefix that belong here.
+    pub relays: Vec<Ipv4Addr>,
+    /// Options for this subnet, before those for everybody.
+    pub options: Vec<OptionValue>,
+    /// Lease times, already merged with those for everybody.
+    pub lease: LeaseTimes,
+    /// siaddr of replies, 0.0.0.0 if there is none (RFC 2131 §2, next server).
+    pub next_server: Ipv4Addr,
+    /// Addresses for known clients.
+    pub reservations: Vec<Reservation>,
+}
+
+/// What leasequery requestors may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeasequerySettings {
+    /// Requestors by address; empty means nobody.
+    pub permitted: Vec<Prefix>,
+}
+
+/// Everything that all members agree on besides bindings and members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Counts the changes; 0 before the first one.
+    pub revision: u64,
+    /// The file as the operator wrote it.
+    pub source: String,
+    /// Maximum client lead time, in seconds.
+    pub mclt_seconds: u32,
+    /// The longest MCLT that a member may still hold: the largest of this and former revisions, in seconds.
+    pub mclt_max_seconds: u32,
+    /// Added to every wait for another member's authority, in seconds.
+    pub margin_seconds: u32,
+    /// A server that is not a client's own answers it from this many seconds of `secs` on [AV-Q7].
+    pub takeover_secs: u16,
+    /// How long a declined address is left alone, in seconds.
+    pub decline_quarantine_seconds: u32,
+    /// Options for everybody.
+    pub options: Vec<OptionValue>,
+    /// Sorted by prefix, disjoint.
+    pub subnets: Vec<Subnet>,
+    /// Leasequery.
+    pub leasequery: LeasequerySettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            revision: 0,
+            source: String::new(),
+            mclt_seconds: 3600,
+            mclt_max_seconds: 3600,
+            margin_seconds: 10,
+            takeover_secs: 3,
+            decline_quarantine_seconds: 24 * 3600,
+            options: Vec::new(),
+            subnets: Vec::new(),
+            leasequery: LeasequerySettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The subnet whose prefix holds the address.
+    pub fn subnet_of(&self, address: Ipv4Addr) -> Option<&Subnet> {
+        let after = self.subnets.partition_point(|subnet| subnet.prefix.address <= address);
+        let subnet = self.subnets.get(after.checked_sub(1)?)?;
+        subnet.prefix.contains(address).then_some(subnet)
+    }
+
+    /// True if the address can be given out dynamically.
+    pub fn in_pool(&self, address: Ipv4Addr) -> bool {
+        self.subnet_of(address)
+            .is_some_and(|subnet| subnet.pools.iter().any(|pool| pool.contains(address)))
+    }
+
+    /// The reservation of this very address.
+    pub fn reservation_of(&self, address: Ipv4Addr) -> Option<&Reservation> {
+        self.subnet_of(address)?.reservation_of(address)
+    }
+
+    /// Every pool of every subnet, in order of address.
+    pub fn pools(&self) -> impl Iterator<Item = AddressRange> + '_ {
+        self.subnets.iter().flat_map(|subnet| subnet.pools.iter().copied())
+    }
+
+    /// Every reservation.
+    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
+        self.subnets.iter().flat_map(|subnet| subnet.reservations.iter())
+    }
+}
+
+impl Subnet {
+    /// The reservation of this very address. They are sorted by address.
+    pub fn reservation_of(&self, address: Ipv4Addr) -> Option<&Reservation> {
+        let position = self.reservations.binary_search_by_key(&address, |r| r.address).ok()?;
+        self.reservations.get(position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_have_masks_and_ranges() {
+        let check = |len: u8, mask: &str, last: &str| {
+            let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len };
+            assert_eq!(prefix.mask().to_string(), mask);
+            assert_eq!(prefix.range().last.to_string(), last);
+        };
+        check(8, "255.0.0.0", "10.255.255.255");
+        check(31, "255.255.255.254", "10.0.0.1");
+        check(32, "255.255.255.255", "10.0.0.0");
+        let all = Prefix { address: Ipv4Addr::UNSPECIFIED, len: 0 };
+        assert_eq!(all.mask(), Ipv4Addr::UNSPECIFIED);
+        assert_eq!(all.range().size(), 1 << 32);
+    }
+}
