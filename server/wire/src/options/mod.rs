@@ -1,0 +1,350 @@
+//! # Options of one message
+//!
+//! Problem. Options stand in up to three fields, a long one stands there in parts, and the parts
+//!          of one option may lie far from each other.
+//! Model.   The aggregate buffer of RFC 3396 section 5: options, then `file`, then `sname`. One
+//!          pass indexes it by code; only if a code came twice does a second pass join the parts
+//!          in memory of their own. Everything else borrows the datagram.
+//! Rules.   H-05, H-06, O-32, O-33. Known options are checked against the registry here, once;
+//!          typed accessors rely on it.
+//! Hazards. A datagram of 65535 octets may hold 32767 options of one code: both passes are linear,
+//!          and the memory for joining is bounded by the datagram.
+//! Absent.  The meaning of any option.
+
+pub mod format;
+pub mod o061_client_id;
+pub mod o081_client_fqdn;
+pub mod o082_relay_agent;
+pub mod o090_authentication;
+pub mod o119_domain_search;
+pub mod o121_classless_routes;
+pub mod o124_vendor_class;
+pub mod o151_status_code;
+pub mod o156_dhcp_state;
+pub mod o221_vss;
+pub mod registry;
+
+use crate::error::{DecodeError, DecodeReason};
+use crate::message::{FILE_LEN, FILE_OFFSET, FIXED_LEN, SNAME_LEN, SNAME_OFFSET};
+use registry::OptionCode;
+
+/// Distinct options indexed without taking memory. Real messages carry 5 to 25.
+const INLINE_LEN: usize = 40;
+
+/// Octets of the longest value that one option without splitting can carry.
+pub const PART_LEN_MAX: usize = 255;
+
+/// Option 52: `file` carries options.
+pub(crate) const OVERLOAD_FILE: u8 = 1;
+/// Option 52: `sname` carries options.
+pub(crate) const OVERLOAD_SNAME: u8 = 2;
+
+/// The options of one message, joined, in the order of their first appearance. Pad, End and
+/// Option Overload are not among them.
+#[derive(Debug, Clone)]
+pub struct OptionList<'a> {
+    octets: &'a [u8],
+    /// For each code, one more than the index of its entry; 0 if the option is absent.
+    slots: [u8; 256],
+    inline: [Entry; INLINE_LEN],
+    spilled: Vec<Entry>,
+    count: usize,
+    /// Values of the options that came in parts.
+    joined: Vec<u8>,
+    overload: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    code: u8,
+    /// The value lies in `joined`, not in the datagram.
+    joined: bool,
+    /// Offset in the datagram of the (first) option's code octet.
+    option_at: u16,
+    value_at: u16,
+    value_len: u16,
+}
+
+impl<'a> OptionList<'a> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            octets: &[],
+            slots: [0; 256],
+            inline: [Entry::default(); INLINE_LEN],
+            spilled: Vec::new(),
+            count: 0,
+            joined: Vec::new(),
+            overload: 0,
+        }
+    }
+
+    /// Indexes the options of a whole message of at most 65535 octets.
+    pub(crate) fn decode(octets: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut list = Self { octets, ..Self::empty() };
+        let mut repeated = list.index_field(FIXED_LEN, octets.len(), true)?;
+        // [H-05] [O-32] the aggregate order: options, then file, then sname.
+        if list.overload & OVERLOAD_FILE != 0 {
+            repeated |= list.index_field(FILE_OFFSET, FILE_OFFSET + FILE_LEN, false)?;
+        }
+        if list.overload & OVERLOAD_SNAME != 0 {
+            repeated |= list.index_field(SNAME_OFFSET, SNAME_OFFSET + SNAME_LEN, false)?;
+        }
+        if repeated {
+            list.join();
+        }
+        for entry in list.entries() {
+            registry::check_received(OptionCode(entry.code), list.value(entry)).map_err(
+                |reason| {
+                    DecodeError::within(entry.option_at.into(), reason, OptionCode(entry.code))
+                },
+            )?;
+        }
+        Ok(list)
+    }
+
+    /// The value of an option; `None` if the message does not carry it.
+    pub fn get(&self, code: OptionCode) -> Option<&[u8]> {
+        let index = usize::from(self.slots[usize::from(code.0)]).checked_sub(1)?;
+        Some(self.value(self.entry(index)))
+    }
+
+    /// Whether the message carries the option.
+    pub fn contains(&self, code: OptionCode) -> bool {
+        self.slots[usize::from(code.0)] != 0
+    }
+
+    /// Codes and values in the order of first appearance.
+    pub fn iter(&self) -> impl Iterator<Item = (OptionCode, &[u8])> {
+        self.entries().map(|entry| (OptionCode(entry.code), self.value(entry)))
+    }
+
+    /// Distinct options.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether `file` carried options, so that it is not a file name.
+    pub fn overloads_file(&self) -> bool {
+        self.overload & OVERLOAD_FILE != 0
+    }
+
+    /// Whether `sname` carried options, so that it is not a server name.
+    pub fn overloads_sname(&self) -> bool {
+        self.overload & OVERLOAD_SNAME != 0
+    }
+
+    /// Indexes one field; answers whether a code came that was there already.
+    fn index_field(&mut self, at: usize, end: usize, main: bool) -> Result<bool, DecodeError> {
+        let mut repeated = false;
+        let mut scan = FieldScan { octets: &self.octets[..end], at };
+        while let Some(part) = scan.next_part()? {
+            if part.code == OptionCode::OPTION_OVERLOAD.0 {
+                self.set_overload(&part, main)?;
+                continue;
+            }
+            let slot = usize::from(self.slots[usize::from(part.code)]);
+            if let Some(index) = slot.checked_sub(1) {
+                let entry = self.entry_mut(index);
+                entry.joined = true;
+                // The sum is bounded by the datagram, which is at most 65535 octets.
+                entry.value_len += part.len as u16;
+                repeated = true;
+            } else {
+                self.push(&part);
+            }
+        }
+        Ok(repeated)
+    }
+
+    fn set_overload(&mut self, part: &Part, main: bool) -> Result<(), DecodeError> {
+        let code = OptionCode::OPTION_OVERLOAD;
+        let fault = |reason| Err(DecodeError::within(part.option_at(), reason, code));
+        if part.len != 1 {
+            return fault(DecodeReason::OptionLength);
+        }
+        // A second one, or one inside the fields it speaks of, would change what has been read.
+        match self.octets[part.at] {
+            value @ 1..=3 if main && self.overload == 0 => self.overload = value,
+            _ => return fault(DecodeReason::OptionOverload),
+        }
+        Ok(())
+    }
+
+    /// Copies the parts of repeated options together. `value_len` holds the sums already.
+    fn join(&mut self) {
+        let mut filled = [0u16; 256];
+        let mut total = 0u16;
+        for index in 0..self.count {
+            let entry = self.entry_mut(index);
+            if entry.joined {
+                entry.value_at = total;
+                total += entry.value_len;
+            }
+        }
+        self.joined = vec![0; usize::from(total)];
+        let fields = [
+            (true, FIXED_LEN, self.octets.len()),
+            (self.overloads_file(), FILE_OFFSET, FILE_OFFSET + FILE_LEN),
+            (self.overloads_sname(), SNAME_OFFSET, SNAME_OFFSET + SNAME_LEN),
+        ];
+        for (_, at, end) in fields.into_iter().filter(|(used, ..)| *used) {
+            let mut scan = FieldScan { octets: &self.octets[..end], at };
+            // The first pass has been through here without an error.
+            while let Ok(Some(part)) = scan.next_part() {
+                let slot = usize::from(self.slots[usize::from(part.code)]);
+                let Some(index) = slot.checked_sub(1) else { continue };
+                let entry = *self.entry(index);
+                if !entry.joined {
+                    continue;
+                }
+                // [H-06] [O-33] one value, in the order of the parts.
+                let fill = &mut filled[usize::from(part.code)];
+                let to = usize::from(entry.value_at) + usize::from(*fill);
+                self.joined[to..to + part.len]
+                    .copy_from_slice(&self.octets[part.at..part.at + part.len]);
+                *fill += part.len as u16;
+            }
+        }
+    }
+
+    fn push(&mut self, part: &Part) {
+        let entry = Entry {
+            code: part.code,
+            joined: false,
+            option_at: part.option_at() as u16,
+            value_at: part.at as u16,
+            value_len: part.len as u16,
+        };
+        match self.inline.get_mut(self.count) {
+            Some(free) => *free = entry,
+            None => self.spilled.push(entry),
+        }
+        self.count += 1;
+        // At most 253 codes are ever indexed: Pad, End and Option Overload are not.
+        self.slots[usize::from(part.code)] = self.count as u8;
+    }
+
+    fn value(&self, entry: &Entry) -> &[u8] {
+        let from = if entry.joined { &self.joined } else { self.octets };
+        let at = usize::from(entry.value_at);
+        &from[at..at + usize::from(entry.value_len)]
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.inline[..self.count.min(INLINE_LEN)].iter().chain(&self.spilled)
+    }
+
+    fn entry(&self, index: usize) -> &Entry {
+        if index < INLINE_LEN { &self.inline[index] } else { &self.spilled[index - INLINE_LEN] }
+    }
+
+    fn entry_mut(&mut self, index: usize) -> &mut Entry {
+        if index < INLINE_LEN {
+            &mut self.inline[index]
+        } else {
+            &mut self.spilled[index - INLINE_LEN]
+        }
+    }
+}
+
+/// A set of option codes.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct OptionSet([u64; 4]);
+
+impl OptionSet {
+    /// Adds a code; answers whether it was new.
+    pub fn insert(&mut self, code: OptionCode) -> bool {
+        let new = !self.contains(code);
+        self.0[usize::from(code.0 >> 6)] |= 1 << (code.0 & 63);
+        new
+    }
+
+    /// Takes a code out.
+    pub fn remove(&mut self, code: OptionCode) {
+        self.0[usize::from(code.0 >> 6)] &= !(1 << (code.0 & 63));
+    }
+
+    /// Whether the code is in the set.
+    pub const fn contains(&self, code: OptionCode) -> bool {
+        self.0[(code.0 >> 6) as usize] & (1 << (code.0 & 63)) != 0
+    }
+
+    /// Whether the set has no member.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// The codes in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = OptionCode> {
+        let set = *self;
+        (0..=u8::MAX).map(OptionCode).filter(move |code| set.contains(*code))
+    }
+}
+
+impl FromIterator<OptionCode> for OptionSet {
+    fn from_iter<I: IntoIterator<Item = OptionCode>>(codes: I) -> Self {
+        let mut set = Self::default();
+        for code in codes {
+            set.insert(code);
+        }
+        set
+    }
+}
+
+impl std::fmt::Debug for OptionSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(|code| code.0)).finish()
+    }
+}
+
+/// One option as it stands in a field: the whole value, or a part of it.
+struct Part {
+    code: u8,
+    /// Offset of the first octet of the value.
+    at: usize,
+    len: usize,
+}
+
+impl Part {
+    /// Offset of the code octet.
+    fn option_at(&self) -> usize {
+        self.at - 2
+    }
+}
+
+/// Walks one field. `octets` ends with the field; offsets are those of the datagram.
+struct FieldScan<'a> {
+    octets: &'a [u8],
+    at: usize,
+}
+
+impl FieldScan<'_> {
+    /// The next option, or `None` at End. A field without an End is read up to its last octet:
+    /// the vendor field of RFC 1497 needs none when it is full.
+    fn next_part(&mut self) -> Result<Option<Part>, DecodeError> {
+        loop {
+            let Some(&code) = self.octets.get(self.at) else { return Ok(None) };
+            match OptionCode(code) {
+                OptionCode::PAD => self.at += 1,
+                OptionCode::END => return Ok(None),
+                _ => break self.part(code).map(Some),
+            }
+        }
+    }
+
+    fn part(&mut self, code: u8) -> Result<Part, DecodeError> {
+        let fault = DecodeError::within(self.at, DecodeReason::OptionTruncated, OptionCode(code));
+        let len = usize::from(*self.octets.get(self.at + 1).ok_or(fault)?);
+        let part = Part { code, at: self.at + 2, len };
+        if self.octets.len() - part.at < len {
+            return Err(fault);
+        }
+        self.at = part.at + len;
+        Ok(part)
+    }
+}
