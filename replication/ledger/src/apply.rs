@@ -13,10 +13,10 @@
 use crate::binding::Event;
 use crate::command::{Bind, Command, Outcome, Refusal};
 use crate::reuse;
-use crate::view::LedgerTable;
+use crate::view::{LedgerTable, LedgerView};
 use crate::{
     AddressRange, Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member,
-    MemberId, Octets, Parcel, Role, Session, Settings, Stamp,
+    MemberId, Octets, Parcel, ReservationKey, Role, Session, Settings, Stamp,
 };
 use std::net::Ipv4Addr;
 
@@ -28,6 +28,47 @@ pub fn apply(table: &mut impl LedgerTable, index: u64, batch: Batch) -> Vec<Vec<
     table.advance(index, stamp);
     let mut applying = Applying { table, index, stamp };
     batch.parcels.into_iter().map(|parcel| applying.parcel(parcel)).collect()
+}
+
+/// Whether this server may promise this address to this client in this state, and as what. `apply` asks it at the
+/// command's own place in the log; a server that chooses an address to offer asks it of the state that it sees.
+///
+/// # Errors
+/// Why the promise would be refused.
+// [AV-Q3] Only the owner hands out a free address; a reserved one goes to its client from any server.
+pub fn may_bind(
+    view: &impl LedgerView,
+    sender: MemberId,
+    address: Ipv4Addr,
+    client: &ClientKey,
+    key: Option<&ReservationKey>,
+) -> Result<Event, Refusal> {
+    let globals = view.globals();
+    let reservation = globals.settings.reservation_of(address);
+    if let Some(reservation) = reservation
+        && key != Some(&reservation.key)
+    {
+        return Err(Refusal::ReservedForAnother);
+    }
+    if reservation.is_none() && !globals.settings.in_pool(address) {
+        return Err(Refusal::NoPool);
+    }
+    if let Some(binding) = view.binding(address) {
+        match binding.state {
+            BindingState::Free => {}
+            BindingState::Declined => return Err(Refusal::Declined),
+            _ if binding.client == *client => return Ok(Event::Renew),
+            BindingState::Active => return Err(Refusal::HeldByAnother),
+            _ => return Err(Refusal::NotYetFree),
+        }
+    }
+    match globals.holders.holder(address) {
+        Some(Holder::Owned(owner)) if owner == sender => Ok(Event::Allocate),
+        Some(Holder::Owned(_)) => Err(Refusal::NotOwner),
+        Some(Holder::Reserved) if reservation.is_some() => Ok(Event::Allocate),
+        Some(Holder::Disowned { .. }) => Err(Refusal::Disowned),
+        Some(Holder::Reserved) | None => Err(Refusal::NoPool),
+    }
 }
 
 /// A ledger at one place of the log.
@@ -99,7 +140,8 @@ impl<T: LedgerTable> Applying<'_, T> {
     }
 
     fn bind(&mut self, sender: MemberId, bind: Bind) -> Applied {
-        let event = self.may_bind(sender, &bind)?;
+        let event =
+            may_bind(self.table, sender, bind.address, &bind.client, bind.reservation.as_ref())?;
         let until = self.stamp.latest.plus_seconds(bind.lease_seconds);
         let (address, cltt, index) = (bind.address, self.stamp.latest, self.index);
         let same_record = |b: &Binding| b.client == bind.client && b.hardware == bind.hardware;
@@ -124,37 +166,6 @@ impl<T: LedgerTable> Applying<'_, T> {
             until
         };
         Ok(Outcome::Bound { until, cltt })
-    }
-
-    /// Whether this server may promise this address to this client, and as what.
-    // [AV-Q3] Only the owner hands out a free address; a reserved one goes to its client from any server.
-    fn may_bind(&self, sender: MemberId, bind: &Bind) -> Result<Event, Refusal> {
-        let globals = self.table.globals();
-        let reservation = globals.settings.reservation_of(bind.address);
-        if let Some(reservation) = reservation
-            && bind.reservation.as_ref() != Some(&reservation.key)
-        {
-            return Err(Refusal::ReservedForAnother);
-        }
-        if reservation.is_none() && !globals.settings.in_pool(bind.address) {
-            return Err(Refusal::NoPool);
-        }
-        if let Some(binding) = self.table.binding(bind.address) {
-            match binding.state {
-                BindingState::Free => {}
-                BindingState::Declined => return Err(Refusal::Declined),
-                _ if binding.client == bind.client => return Ok(Event::Renew),
-                BindingState::Active => return Err(Refusal::HeldByAnother),
-                _ => return Err(Refusal::NotYetFree),
-            }
-        }
-        match globals.holders.holder(bind.address) {
-            Some(Holder::Owned(owner)) if owner == sender => Ok(Event::Allocate),
-            Some(Holder::Owned(_)) => Err(Refusal::NotOwner),
-            Some(Holder::Reserved) if reservation.is_some() => Ok(Event::Allocate),
-            Some(Holder::Disowned { .. }) => Err(Refusal::Disowned),
-            Some(Holder::Reserved) | None => Err(Refusal::NoPool),
-        }
     }
 
     fn new_binding(&self, sender: MemberId, bind: Bind) -> Binding {

@@ -36,7 +36,7 @@ mod settings;
 mod stamp;
 pub mod view;
 
-pub use apply::apply;
+pub use apply::{apply, may_bind};
 pub use batch::{Batch, Parcel};
 pub use binding::{Binding, BindingState, Event, TRANSITIONS, Transition};
 pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
