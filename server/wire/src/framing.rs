@@ -113,3 +113,97 @@ fn check_len(len: usize, len_max: usize) -> Result<(), FrameError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(len: usize, fill: u8) -> Vec<u8> {
+        vec![fill; len]
+    }
+
+    fn framed(framing: Framing, messages: &[Vec<u8>]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for message in messages {
+            let written = framing.frame(&mut stream, |out| out.extend_from_slice(message));
+            assert_eq!(written, Ok(()));
+        }
+        stream
+    }
+
+    #[test]
+    fn prefixes_are_those_of_the_two_documents() {
+        // proves [B-02] [D-04] [D-05] [D-07]
+        let two = framed(Framing::TwoOctet, &[message(300, 7)]);
+        assert_eq!((&two[..3], two.len()), (&[1, 44, 7][..], 302));
+        let four = framed(Framing::FourOctet, &[message(300, 7)]);
+        assert_eq!((&four[..5], four.len()), (&[1, 44, 0, 0, 7][..], 304));
+    }
+
+    #[test]
+    fn unused_octets_are_ignored_whatever_they_hold() {
+        // proves [D-06]
+        let mut stream = framed(Framing::FourOctet, &[message(240, 7)]);
+        stream[2..4].copy_from_slice(&[0xff, 0xff]);
+        let mut framer = Framer::new(Framing::FourOctet, MESSAGE_LEN_MAX);
+        framer.push(&stream);
+        assert_eq!(framer.next_frame(), Ok(Some(&message(240, 7)[..])));
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_gives_the_same_messages() {
+        let messages = [message(240, 1), message(65535, 2), message(1000, 3)];
+        for framing in [Framing::TwoOctet, Framing::FourOctet] {
+            let stream = framed(framing, &messages);
+            for step in [1, 2, 3, 239, 241, 4096, stream.len()] {
+                let mut framer = Framer::new(framing, MESSAGE_LEN_MAX);
+                let mut found = Vec::new();
+                for octets in stream.chunks(step) {
+                    framer.push(octets);
+                    while let Some(frame) = framer.next_frame().expect("valid sizes") {
+                        found.push(frame.to_vec());
+                    }
+                }
+                assert!(found == messages, "{framing:?} in steps of {step}");
+                assert_eq!(framer.pending_len(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unacceptable_size_is_refused_before_the_message_comes() {
+        let mut framer = Framer::new(Framing::TwoOctet, 1000);
+        framer.push(&[3]);
+        assert_eq!(framer.next_frame(), Ok(None));
+        framer.push(&[0xe9]);
+        let refused = Err(FrameError::TooLong { len: 1001, len_max: 1000 });
+        assert_eq!(framer.next_frame(), refused);
+        framer.push(&[0; 2000]);
+        assert_eq!(framer.next_frame(), refused);
+
+        let mut framer = Framer::new(Framing::FourOctet, 1000);
+        framer.push(&[0, 239]);
+        assert_eq!(framer.next_frame(), Err(FrameError::TooShort { len: 239 }));
+    }
+
+    #[test]
+    fn a_stream_that_ends_within_a_message_shows_what_is_left() {
+        let stream = framed(Framing::TwoOctet, &[message(240, 1), message(240, 2)]);
+        let mut framer = Framer::new(Framing::TwoOctet, 1000);
+        framer.push(&stream[..300]);
+        assert!(matches!(framer.next_frame(), Ok(Some(_))));
+        assert_eq!(framer.next_frame(), Ok(None));
+        assert_eq!(framer.pending_len(), 300 - 242);
+    }
+
+    #[test]
+    fn what_can_not_be_framed_leaves_the_buffer_as_it_was() {
+        let mut buffer = vec![9];
+        for len in [0, 239, 65536] {
+            let written =
+                Framing::TwoOctet.frame(&mut buffer, |out| out.resize(out.len() + len, 0));
+            assert!(written.is_err());
+            assert_eq!(buffer, [9]);
+        }
+    }
+}

@@ -377,3 +377,7 @@ fn without_nul(text: &[u8]) -> &[u8] {
     let len = text.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
     &text[..len]
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+pub(crate) mod tests;

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 
 use crate::error::NotWritten;
 use crate::message::{
-    COOKIE, FILE_LEN, FILE_OFFSET, HEADER_LEN, Header, MESSAGE_LEN_MAX, MESSAGE_LEN_MIN_BOOTP,
+    COOKIE, FILE_LEN, FILE_OFFSET, HEADER_LEN, Header, MESSAGE_LEN_MAX, MESSAGE_LEN_MIN_BOOTP, Op,
     SNAME_LEN, SNAME_OFFSET,
 };
 use crate::options::registry::OptionCode;
@@ -94,11 +94,13 @@ impl HeaderField {
 impl<'b> MessageWriter<'b> {
     /// Starts a message of at most `len_max` octets (of UDP payload or of frame contents) after
     /// what `buffer` holds. A limit below 300 octets is raised to it: RFC 1542 section 2.1 lets
-    /// every reader discard less, and RFC 2131 section 2 makes every client take more.
+    /// every reader discard less, and RFC 2131 section 2 makes every client take more. Until
+    /// [`header`](Self::header) is called the fields are those of a reply full of zeros.
     pub fn new(buffer: &'b mut Vec<u8>, len_max: usize) -> Self {
         let base = buffer.len();
         buffer.resize(base + HEADER_LEN, 0);
         buffer.extend_from_slice(&COOKIE);
+        buffer[base] = Op::BootReply as u8;
         Self {
             buffer,
             base,
@@ -425,3 +427,7 @@ fn put_in_field(
     buffer[at + 2..at + 2 + value.len()].copy_from_slice(value);
     field.used += PART_OVERHEAD + value.len();
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

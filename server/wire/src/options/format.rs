@@ -381,3 +381,96 @@ fn sip_servers(value: &[u8]) -> Result<Vec<String>, DecodeReason> {
         _ => Err(DecodeReason::OptionValue),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(format: Format, text: &[&str], octets: &[u8]) {
+        let parsed = format.parse_text(text);
+        assert_eq!(parsed.as_deref(), Ok(octets), "{format:?} {text:?}");
+        assert_eq!(format.check_received(octets), Ok(()));
+        let shown = format.print_text(octets);
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        assert_eq!(format.parse_text(&shown).as_deref(), Ok(octets), "{format:?} {shown:?}");
+    }
+
+    fn refused(format: Format, text: &[&str]) {
+        assert!(format.parse_text(text).is_err(), "{format:?} {text:?}");
+    }
+
+    #[test]
+    fn text_becomes_octets_and_octets_become_text() {
+        check(Format::Flag, &[], &[]);
+        check(Format::Boolean, &["true"], &[1]);
+        check(Format::U8, &["255"], &[255]);
+        check(Format::U8List, &["1", "3"], &[1, 3]);
+        check(Format::U16, &["1500"], &[5, 220]);
+        check(Format::U16List, &["68", "1500"], &[0, 68, 5, 220]);
+        check(Format::U32, &["4294967295"], &[255; 4]);
+        check(Format::I32, &["-3600"], &(-3600i32).to_be_bytes());
+        check(Format::Address, &["192.0.2.1"], &[192, 0, 2, 1]);
+        check(Format::AddressList, &["192.0.2.1", "192.0.2.2"], &[192, 0, 2, 1, 192, 0, 2, 2]);
+        check(Format::AddressesOrNone, &[], &[]);
+        check(Format::AddressPairs, &["10.0.0.0 255.0.0.0"], &[10, 0, 0, 0, 255, 0, 0, 0]);
+        check(Format::Text, &["tftp.example"], b"tftp.example");
+        check(Format::Text, &[r"a\\b\x00\xff"], b"a\\b\0\xff");
+        check(Format::Text, &["é"], "é".as_bytes());
+        check(Format::Opaque, &["01:02:ff"], &[1, 2, 255]);
+        check(Format::Opaque, &["0x0102ff"], &[1, 2, 255]);
+        check(Format::ClientId, &["01-02"], &[1, 2]);
+        check(Format::DomainList, &["a.example", "b"], b"\x01a\x07example\0\x01b\0");
+        check(Format::SipServers, &["192.0.2.1"], &[1, 192, 0, 2, 1]);
+        check(Format::SipServers, &["sip.example"], b"\0\x03sip\x07example\0");
+        check(Format::Routes, &["10.0.0.0/8 via 192.0.2.1"], &[8, 10, 192, 0, 2, 1]);
+        check(Format::Routes, &["0.0.0.0/0 192.0.2.1"], &[0, 192, 0, 2, 1]);
+        check(Format::Vss, &["ff"], &[255]);
+        check(Format::StatusCode, &["03:61"], b"\x03a");
+    }
+
+    #[test]
+    fn text_that_can_not_be_a_value_is_refused() {
+        refused(Format::Flag, &["true"]);
+        refused(Format::Boolean, &["1"]);
+        refused(Format::U8, &["256"]);
+        refused(Format::U8, &["1", "2"]);
+        refused(Format::U8List, &[]);
+        refused(Format::U16, &["-1"]);
+        refused(Format::U32, &["4294967296"]);
+        refused(Format::I32, &["2147483648"]);
+        refused(Format::Address, &["192.0.2"]);
+        refused(Format::AddressList, &[]);
+        refused(Format::AddressPairs, &["10.0.0.0"]);
+        refused(Format::Text, &[""]);
+        refused(Format::Text, &[r"a\n"]);
+        refused(Format::Text, &[r"a\x4"]);
+        refused(Format::Text, &[r"a\x+4"]);
+        refused(Format::Opaque, &[""]);
+        refused(Format::Opaque, &["0"]);
+        refused(Format::Opaque, &["01:2"]);
+        refused(Format::Opaque, &["01:+2"]);
+        refused(Format::Opaque, &["éé"]);
+        refused(Format::DomainList, &["a..b"]);
+        refused(Format::SipServers, &["192.0.2.1", ""]);
+        refused(Format::Routes, &["10.0.0.0/33 192.0.2.1"]);
+        refused(Format::Routes, &["10.0.0.0/8"]);
+        refused(Format::Routes, &["10.0.0.0/8 192.0.2.1 192.0.2.2"]);
+        refused(Format::RelayAgent, &["01:05:00"]);
+        refused(Format::Vss, &["ff:00"]);
+        refused(Format::Opaque, &["00".repeat(VALUE_LEN_MAX + 1).as_str()]);
+    }
+
+    #[test]
+    fn refusals_say_which_value_and_what_was_wanted() {
+        let error = Format::AddressList.parse_text(&["192.0.2.1", "router"]).expect_err("a name");
+        assert_eq!(error.to_string(), "`router` is not an IPv4 address");
+        let error = Format::U16.parse_text(&["1", "2"]).expect_err("two");
+        assert_eq!(error.to_string(), "2 values given, at most 1 allowed");
+    }
+
+    #[test]
+    fn a_value_of_another_shape_is_shown_in_hexadecimal() {
+        assert_eq!(Format::Address.print_text(&[1, 2, 3]), ["01:02:03"]);
+        assert_eq!(Format::Text.print_text(b"a\n"), [r"a\x0a"]);
+    }
+}

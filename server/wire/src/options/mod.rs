@@ -348,3 +348,20 @@ impl FieldScan<'_> {
         Ok(part)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_exactly_what_was_put_in() {
+        let codes = [0, 1, 63, 64, 127, 128, 254, 255].map(OptionCode);
+        let mut set: OptionSet = codes.into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), codes);
+        assert!(!set.insert(OptionCode(64)) && !set.contains(OptionCode(65)));
+        for code in codes {
+            set.remove(code);
+        }
+        assert!(set.is_empty());
+    }
+}

@@ -312,3 +312,136 @@ fn check_sub_option(code: SubOptionCode, value: &[u8]) -> Result<(), DecodeReaso
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(sub_options: &[(SubOptionCode, &[u8])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = SubOptionWriter::new(&mut out);
+        for (code, value) in sub_options {
+            assert_eq!(writer.put(*code, value), Some(()));
+        }
+        out
+    }
+
+    fn refused(raw: &[u8], offset: usize, reason: DecodeReason) {
+        let error = RelayAgentInformation::decode(raw).expect_err("must be refused");
+        assert_eq!((error.offset, error.reason), (offset, reason), "{raw:?}");
+    }
+
+    #[test]
+    fn every_sub_option_is_read_by_its_accessor() {
+        let hmac =
+            [[1, 0x11].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 3, 0, 0, 0, 4], &[5; 20]];
+        let raw = build(&[
+            (SubOptionCode::REMOTE_ID, b"remote"),
+            (SubOptionCode::CIRCUIT_ID, b"circuit"),
+            (SubOptionCode::DOCSIS_DEVICE_CLASS, &[0, 0, 0, 1]),
+            (SubOptionCode::LINK_SELECTION, &[10, 1, 0, 0]),
+            (SubOptionCode::SUBSCRIBER_ID, b"subscriber"),
+            (SubOptionCode::RADIUS_ATTRIBUTES, &[1, 3, b'u', 88, 2]),
+            (SubOptionCode::AUTHENTICATION, &hmac.concat()),
+            (SubOptionCode::VENDOR_SPECIFIC, &[0, 0, 0, 9, 1, 7]),
+            (SubOptionCode::FLAGS, &[FLAG_UNICAST, 99]),
+            (SubOptionCode::SERVER_IDENTIFIER_OVERRIDE, &[192, 0, 2, 9]),
+            (SubOptionCode::RELAY_ID, &[0, 3, 0, 1]),
+            (SubOptionCode::SOURCE_PORT, &[]),
+            (SubOptionCode::VSS, &[0, b'v']),
+            (SubOptionCode::VSS_CONTROL, &[]),
+        ]);
+        let information = RelayAgentInformation::decode(&raw).expect("valid");
+        assert_eq!(information.raw(), raw);
+        assert_eq!(information.iter().count(), 14);
+        assert_eq!(information.remote_id(), Some(&b"remote"[..]));
+        assert_eq!(information.circuit_id(), Some(&b"circuit"[..]));
+        assert_eq!(information.docsis_device_class(), Some(1));
+        assert_eq!(information.link_selection(), Some(Ipv4Addr::new(10, 1, 0, 0)));
+        // proves [O-20]
+        assert_eq!(information.subscriber_id(), Some(&b"subscriber"[..]));
+        let attributes: Vec<_> = information.radius_attributes().collect();
+        assert_eq!(attributes, [(1, &b"u"[..]), (88, &b""[..])]);
+        let authentication = information.authentication().expect("present");
+        assert_eq!((authentication.rdm, authentication.replay), (1, 2));
+        assert_eq!((authentication.relay_identifier, authentication.key_identifier), (3, 4));
+        assert_eq!(authentication.hmac, &[5; 20]);
+        let blocks: Vec<_> = information.vendor_specific().expect("present").collect();
+        assert_eq!(blocks, [(9, &[7][..])]);
+        // proves [O-17]: the first octet counts.
+        assert_eq!(information.flags(), Some(FLAG_UNICAST));
+        let overriding = Some(Ipv4Addr::new(192, 0, 2, 9));
+        assert_eq!(information.server_identifier_override(), overriding);
+        assert_eq!(information.relay_id(), Some(&[0, 3, 0, 1][..]));
+        assert_eq!(information.vss(), Some(Vss::Name(b"v")));
+        assert!(information.source_port() && information.vss_control());
+    }
+
+    #[test]
+    fn empty_identifiers_are_present_and_absent_ones_are_not() {
+        let information = RelayAgentInformation::decode(&[1, 0, 2, 0]).expect("valid");
+        assert_eq!(
+            (information.circuit_id(), information.remote_id()),
+            (Some(&[][..]), Some(&[][..]))
+        );
+        assert_eq!(information.relay_id(), None);
+        assert!(!information.source_port());
+    }
+
+    #[test]
+    fn zero_and_255_have_a_length_like_every_code() {
+        // proves [O-05]
+        let information = RelayAgentInformation::decode(&[0, 1, 9, 255, 0]).expect("valid");
+        let found: Vec<_> = information.iter().map(|(code, _)| code.0).collect();
+        assert_eq!(found, [0, 255]);
+        refused(&[1, 1, 9, 255], 3, DecodeReason::SubOptionTruncated);
+        refused(&[1, 1, 9, 0], 3, DecodeReason::SubOptionTruncated);
+    }
+
+    #[test]
+    fn the_first_of_two_sub_options_counts_and_both_are_echoed() {
+        let raw = [2, 1, 7, 2, 1, 8];
+        let information = RelayAgentInformation::decode(&raw).expect("valid");
+        assert_eq!((information.remote_id(), information.raw()), (Some(&[7][..]), &raw[..]));
+    }
+
+    #[test]
+    fn faults_are_refused_with_their_offset() {
+        // proves [O-18]: a Relay-ID has an octet at least.
+        refused(&[1, 1, 9, 12, 0], 3, DecodeReason::SubOptionLength);
+        refused(&[], 0, DecodeReason::OptionLength);
+        refused(&[5, 3, 1, 2, 3], 0, DecodeReason::SubOptionLength);
+        refused(&[11, 5, 1, 2, 3, 4, 5], 0, DecodeReason::SubOptionLength);
+        refused(&[10, 0], 0, DecodeReason::SubOptionLength);
+        refused(&[19, 1, 1], 0, DecodeReason::SubOptionLength);
+        refused(&[6, 0], 0, DecodeReason::SubOptionLength);
+        refused(&[152, 1, 0], 0, DecodeReason::SubOptionLength);
+        refused(&[151, 2, 1, 0], 0, DecodeReason::SubOptionValue);
+        refused(&[2, 1, 7, 1, 4, 1, 2, 3], 3, DecodeReason::SubOptionTruncated);
+    }
+
+    #[test]
+    fn named_sub_options_are_taken_out_of_the_echo() {
+        let raw = [1, 1, 7, 151, 1, 255, 2, 0, 152, 0];
+        let information = RelayAgentInformation::decode(&raw).expect("valid");
+        let mut out = Vec::new();
+        information.raw_without(&[SubOptionCode::VSS, SubOptionCode::VSS_CONTROL], &mut out);
+        assert_eq!(out, [1, 1, 7, 2, 0]);
+    }
+
+    #[test]
+    fn malformed_contents_that_nothing_depends_on_answer_none() {
+        let raw = [7, 3, 1, 9, 9, 8, 2, 1, 0, 9, 5, 0, 0, 0, 9, 3];
+        let information = RelayAgentInformation::decode(&raw).expect("kept for the echo");
+        assert_eq!(information.radius_attributes().count(), 0);
+        assert_eq!(information.authentication(), None);
+        assert!(information.vendor_specific().is_none());
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_names_are_found() {
+        assert!(definitions().is_sorted_by(|a, b| a.code < b.code));
+        assert_eq!(SubOptionCode::by_name("remote-id"), Some(SubOptionCode(2)));
+        assert_eq!(SubOptionCode::by_name("no-such"), None);
+    }
+}

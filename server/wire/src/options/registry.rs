@@ -248,3 +248,61 @@ static INDEX: [u8; 256] = {
     }
     index
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_names_are_distinct_and_well_formed() {
+        assert!(definitions().is_sorted_by(|a, b| a.code < b.code));
+        for row in definitions() {
+            assert_eq!(OptionCode::by_name(row.name), Some(row.code));
+            assert_eq!(row.code.definition(), Some(row));
+            let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(row.name.chars().all(kebab), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn pad_end_and_unassigned_codes_have_no_row() {
+        for code in [0, 84, 126, 224, 255] {
+            assert_eq!(OptionCode(code).definition(), None);
+            assert_eq!(check_received(OptionCode(code), &[1, 2, 3]), Ok(()));
+        }
+        assert_eq!(OptionCode(224).to_string(), "option-224");
+        assert_eq!(OptionCode::ROUTERS.to_string(), "routers");
+    }
+
+    #[test]
+    fn every_option_the_server_speaks_of_has_its_format() {
+        let rows = [
+            (50, Format::Address),
+            (51, Format::U32),
+            (53, Format::U8),
+            (54, Format::Address),
+            (55, Format::U8List),
+            (57, Format::U16),
+            (61, Format::ClientId),
+            (80, Format::Flag),
+            (81, Format::ClientFqdn),
+            (82, Format::RelayAgent),
+            (90, Format::Authentication),
+            (91, Format::U32),
+            (92, Format::AddressList),
+            (108, Format::U32),
+            (116, Format::U8),
+            (118, Format::Address),
+            (121, Format::Routes),
+            (124, Format::VendorData),
+            (151, Format::StatusCode),
+            (152, Format::U32),
+            (156, Format::U8),
+            (157, Format::U8),
+            (221, Format::Vss),
+        ];
+        for (code, format) in rows {
+            assert_eq!(OptionCode(code).definition().map(|row| row.format), Some(format));
+        }
+    }
+}
