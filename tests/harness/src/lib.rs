@@ -13,4 +13,11 @@
 //! Absent.  None of our other crates. No sleep stands for a condition: see [`wait`].
 
 pub mod check;
+pub mod client;
+pub mod cluster;
 pub mod load;
+pub mod member;
+pub mod packet;
+pub mod process;
+pub mod requestor;
+pub mod wait;

@@ -1,0 +1,3 @@
+//! RFC 4388: DHCP Leasequery.
+
+mod section_6_4;
