@@ -1,0 +1,39 @@
+//! DHCPDECLINE (RFC 2131 section 4.3.3).
+
+use super::Decided;
+use crate::intent::{DropReason, Intent};
+use crate::offers::Offers;
+use crate::request::{Request, Situation};
+use crate::responsibility::{self, Addressee};
+use replication_ledger::{BindingState, Command, LedgerView};
+
+/// Puts the address into quarantine. No reply.
+// [H-53] The address is in option 50 and option 54 is ours.
+pub(super) fn decline<'m, V: LedgerView>(
+    request: Request<'m>,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Decided<'m> {
+    let message = request.message;
+    let address = message.requested_ip_address().ok_or(DropReason::NoRequestedAddress)?;
+    let named = message.server_identifier().ok_or(DropReason::OtherServer)?;
+    match responsibility::addressee(named, &request, situation) {
+        Addressee::Other => return Err(DropReason::OtherServer),
+        Addressee::Several if !responsibility::answers(message, situation) => {
+            return Err(DropReason::NotMyBucket);
+        }
+        Addressee::Several | Addressee::Me => {}
+    }
+    let theirs = situation.view.binding(address).is_some_and(|binding| {
+        binding.client == request.client && binding.state == BindingState::Active
+    });
+    if !theirs {
+        return Err(DropReason::UnknownClient);
+    }
+    offers.release(&request.client);
+    Ok(Intent::Record(Command::Decline {
+        address,
+        client: request.client,
+        quarantine_seconds: situation.settings().decline_quarantine_seconds,
+    }))
+}

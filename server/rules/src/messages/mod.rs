@@ -1,0 +1,110 @@
+//! What each message of a client means: RFC 2131 sections 4.3.1 to 4.3.5, one file each.
+
+mod decline;
+mod discover;
+mod inform;
+mod release;
+mod request;
+
+use crate::answer::{PendingReply, RequestState};
+use crate::intent::{DropReason, Intent};
+use crate::lease_terms::LeaseTerms;
+use crate::leasequery;
+use crate::offers::Offers;
+use crate::reply::ReplyPlan;
+use crate::reply_options::Parameters;
+use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
+use replication_ledger::{Bind, Command, LedgerView, Mode, Reservation, Subnet};
+use server_wire::{Message, MessageType};
+use std::net::Ipv4Addr;
+
+/// Decides what this member does about a message. Pure but for `offers`, in which holds are made and dropped.
+pub fn decide<'m, V: LedgerView>(
+    message: &'m Message<'m>,
+    arrival: Arrival,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Intent<'m> {
+    let intent = type_of(message).and_then(|message_type| match message_type {
+        // A leasequery is answered in every mode and by every member [AV-Q7].
+        MessageType::LeaseQuery => leasequery::decide(message, situation).map(Intent::Leasequery),
+        _ => decide_for_client(message, message_type, arrival, situation, offers),
+    });
+    intent.unwrap_or_else(Intent::Drop)
+}
+
+type Decided<'m> = Result<Intent<'m>, DropReason>;
+
+fn decide_for_client<'m, V: LedgerView>(
+    message: &'m Message<'m>,
+    message_type: MessageType,
+    arrival: Arrival,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Decided<'m> {
+    let handle = match message_type {
+        MessageType::Discover => discover::discover,
+        MessageType::Request => request::request,
+        MessageType::Decline => decline::decline,
+        MessageType::Release => release::release,
+        MessageType::Inform => inform::inform,
+        _ => return Err(DropReason::UnexpectedType),
+    };
+    if let Mode::Silent(reason) = situation.mode {
+        return Err(DropReason::Silent(reason));
+    }
+    handle(Request::new(message, arrival)?, situation, offers)
+}
+
+/// Option 54 of a reply: what the relay wants there, else our own.
+// [O-14] Sub-option 11 becomes option 54.
+// [O-15] A client that speaks to us without its relay keeps seeing what the relay gave: `relay` is then the stored one.
+fn server_identifier<V>(relay: &RelayWords<'_>, situation: &Situation<'_, V>) -> Ipv4Addr {
+    relay.server_identifier_override.unwrap_or(situation.me.server_identifier)
+}
+
+/// An address on its way to a client.
+struct Grant<'m> {
+    state: RequestState,
+    address: Ipv4Addr,
+    lease_seconds: u32,
+    subnet: &'m Subnet,
+    reservation: Option<&'m Reservation>,
+    relay: RelayWords<'m>,
+    shared_identifier: bool,
+}
+
+/// The proposal to promise an address, and the DHCPACK for it.
+fn promise<'m, V: LedgerView>(
+    request: Request<'m>,
+    grant: Grant<'m>,
+    situation: &Situation<'m, V>,
+) -> Intent<'m> {
+    let Grant { address, lease_seconds, subnet, reservation, .. } = grant;
+    let message = request.message;
+    let ack = ReplyPlan {
+        message,
+        message_type: MessageType::Ack,
+        yiaddr: address,
+        server_identifier: server_identifier(&grant.relay, situation),
+        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds)),
+        parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
+        explanation: "",
+    };
+    // Option 82 and option 60 are stored with the binding;
+    // [O-07] [O-19] what this message does not say (a renewal without its relay) stays as it was.
+    let bind = Bind {
+        address,
+        client: request.client,
+        hardware: request.hardware,
+        lease_seconds,
+        reservation: reservation.map(|reservation| reservation.key.clone()),
+        giaddr: message.header.giaddr,
+        relay_agent_information: request.relay.raw.into(),
+        host_name: message.host_name().unwrap_or_default().into(),
+        vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
+    };
+    let pending =
+        PendingReply { state: grant.state, address, shared_identifier: grant.shared_identifier };
+    Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
+}

@@ -1,0 +1,42 @@
+//! DHCPRELEASE (RFC 2131 section 4.3.4).
+
+use super::Decided;
+use crate::intent::{DropReason, Intent};
+use crate::offers::Offers;
+use crate::request::{Request, Situation};
+use crate::responsibility::{self, Addressee};
+use replication_ledger::{BindingState, Command, LedgerView};
+
+/// Ends the promise. No reply; the record keeps the client for when it comes back.
+// [H-54] The address is in ciaddr; the identifier must match the lease's.
+pub(super) fn release<'m, V: LedgerView>(
+    request: Request<'m>,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Decided<'m> {
+    let message = request.message;
+    let address = message.header.ciaddr;
+    if address.is_unspecified() {
+        return Err(DropReason::NoRequestedAddress);
+    }
+    // Option 54 is a must (table 5), but the unicast without it was sent to us by somebody who meant us.
+    let named = message.server_identifier().unwrap_or(request.arrival.local);
+    match responsibility::addressee(named, &request, situation) {
+        Addressee::Other => return Err(DropReason::OtherServer),
+        // A relay may hand one message to every member: one of them records it.
+        Addressee::Several
+            if request.is_relayed() && !responsibility::answers(message, situation) =>
+        {
+            return Err(DropReason::NotMyBucket);
+        }
+        Addressee::Several | Addressee::Me => {}
+    }
+    let theirs = situation.view.binding(address).is_some_and(|binding| {
+        binding.client == request.client && binding.state == BindingState::Active
+    });
+    if !theirs {
+        return Err(DropReason::UnknownClient);
+    }
+    offers.release(&request.client);
+    Ok(Intent::Record(Command::Release { address, client: request.client }))
+}

@@ -1,0 +1,211 @@
+//! # DHCPREQUEST (RFC 2131 section 4.3.2)
+//!
+//! **Problem.** One message has four meanings. Some of them are for this member alone, some for any, and a wrong
+//! DHCPNAK takes a working address from a client.
+//!
+//! **Model.** First the state that the client shows, then whether this member is the one to answer, then whether the
+//! address belongs on the client's link, then whether the client is known. What remains is proposed: the ledger
+//! decides at the command's own place in the log, and [`crate::answer`] turns its refusal into a DHCPNAK or silence.
+//!
+//! **Hazards.** An offer forgotten by a restart: SELECTING is proposed all the same, the ledger knows whether this
+//! member still owns the address. A view that lags: a client that was bound elsewhere a moment ago may look unknown,
+//! and gets silence, not a DHCPNAK.
+
+use super::{Decided, Grant, promise, server_identifier};
+use crate::allocator;
+use crate::answer::RequestState;
+use crate::intent::{DropReason, Intent};
+use crate::lease_terms::{granted, granted_again};
+use crate::offers::Offers;
+use crate::reply::ReplyPlan;
+use crate::request::{RelayWords, Request, Situation};
+use crate::responsibility::{self, Addressee};
+use crate::subnet_selection;
+use replication_ledger::{Binding, BindingState, LedgerView, Subnet};
+use std::net::Ipv4Addr;
+
+const WRONG_NETWORK: &str = "the address is not on this network";
+const WRONG_ADDRESS: &str = "the client has another address";
+const OFFER_OVER: &str = "the offer has run out";
+
+/// Bit of sub-option 10: the relay received the message as unicast (RFC 5010 section 3).
+const FLAG_UNICAST: u8 = 0x80;
+
+pub(super) fn request<'m, V: LedgerView>(
+    request: Request<'m>,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Decided<'m> {
+    let (state, address) = state_of(&request)?;
+    if state == RequestState::Selecting {
+        return select(request, address, situation, offers);
+    }
+    // [H-49] A renewal came to this very member: it answers, whoever's bucket it is. What a relay forwards goes to all.
+    if request.is_relayed() && !responsibility::answers(request.message, situation) {
+        return Err(DropReason::NotMyBucket);
+    }
+    verify(request, state, address, situation)
+}
+
+/// Table 4: the state and the address it is about.
+fn state_of(request: &Request<'_>) -> Result<(RequestState, Ipv4Addr), DropReason> {
+    let message = request.message;
+    let ciaddr = message.header.ciaddr;
+    if !ciaddr.is_unspecified() {
+        let flags = message.relay_agent_information().and_then(|information| information.flags());
+        // [O-17] Behind a relay the flag tells renewing from rebinding; its absence tells nothing.
+        let unicast = !request.is_relayed() || flags.is_some_and(|flags| flags & FLAG_UNICAST != 0);
+        let state = if unicast { RequestState::Renewing } else { RequestState::Rebinding };
+        return Ok((state, ciaddr));
+    }
+    let address = message.requested_ip_address().ok_or(DropReason::NoRequestedAddress)?;
+    match message.server_identifier() {
+        Some(_) => Ok((RequestState::Selecting, address)),
+        None => Ok((RequestState::InitReboot, address)),
+    }
+}
+
+/// SELECTING: the client took an offer, ours or another's.
+fn select<'m, V: LedgerView>(
+    request: Request<'m>,
+    address: Ipv4Addr,
+    situation: &Situation<'m, V>,
+    offers: &mut Offers,
+) -> Decided<'m> {
+    let message = request.message;
+    // `state_of` saw option 54.
+    let named = message.server_identifier().ok_or(DropReason::OtherServer)?;
+    let addressee = responsibility::addressee(named, &request, situation);
+    let ours = offers.offered_to(&request.client, situation.now) == Some(address);
+    match addressee {
+        Addressee::Other => {
+            // [H-41] Another server's offer was taken: ours is free again.
+            offers.release(&request.client);
+            return Err(DropReason::OtherServer);
+        }
+        // Several members share the identifier: whoever made the offer answers, else whose bucket it is [AV-Q7].
+        Addressee::Several if !ours && !responsibility::answers(message, situation) => {
+            return Err(DropReason::NotMyBucket);
+        }
+        Addressee::Several | Addressee::Me => {}
+    }
+    let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
+    let identifier = server_identifier(&request.relay, situation);
+    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, identifier, text)));
+    let Some(subnet) = link.subnet_of(address) else { return nak(WRONG_NETWORK) };
+    let binding = binding_of(&request, address, situation);
+    if binding.is_none() && offers.is_held_for_another(address, &request.client, situation.now) {
+        return nak(OFFER_OVER);
+    }
+    let (times, asked) = (&subnet.lease, message.lease_time_seconds());
+    let lease_seconds = match binding {
+        // The same time as in the offer, so that the two do not conflict.
+        Some(binding) if binding.state == BindingState::Active => {
+            granted_again(times, asked, binding.until, situation.now)
+        }
+        _ => granted(times, asked),
+    };
+    let relay = request.relay;
+    let grant = Grant {
+        state: RequestState::Selecting,
+        address,
+        lease_seconds,
+        subnet,
+        reservation: allocator::reservation_at(&request, subnet, address, &relay),
+        relay,
+        shared_identifier: addressee == Addressee::Several,
+    };
+    Ok(promise(request, grant, situation))
+}
+
+/// INIT-REBOOT, RENEWING, REBINDING: the client believes that it has this address.
+fn verify<'m, V: LedgerView>(
+    request: Request<'m>,
+    state: RequestState,
+    address: Ipv4Addr,
+    situation: &Situation<'m, V>,
+) -> Decided<'m> {
+    let message = request.message;
+    let binding = binding_of(&request, address, situation);
+    let relay = effective_relay(&request, binding);
+    let identifier = server_identifier(&relay, situation);
+    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, identifier, text)));
+    let subnet = match subnet_for(&request, state, address, situation)? {
+        Some(subnet) => subnet,
+        // [H-45] This needs no record of the client: the configuration says what is on the link. The other states, too,
+        // must not go on with an address that can not work [H-50].
+        None => return nak(WRONG_NETWORK),
+    };
+    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    if binding.is_none() && reservation.is_none() {
+        if has_other_address(&request, address, situation) {
+            // [H-46] A known client with another address.
+            return nak(WRONG_ADDRESS);
+        }
+        // [H-44] No record of the client: another server may know it.
+        return Err(DropReason::UnknownClient);
+    }
+    let grant = Grant {
+        state,
+        address,
+        lease_seconds: granted(&subnet.lease, message.lease_time_seconds()),
+        subnet,
+        reservation,
+        relay,
+        shared_identifier: false,
+    };
+    Ok(promise(request, grant, situation))
+}
+
+/// The subnet of the address on the client's link; none inside if it is not on it.
+fn subnet_for<'m, V: LedgerView>(
+    request: &Request<'m>,
+    state: RequestState,
+    address: Ipv4Addr,
+    situation: &Situation<'m, V>,
+) -> Result<Option<&'m Subnet>, DropReason> {
+    if state == RequestState::Renewing {
+        // ciaddr is trusted: the client is reachable by it.
+        let subnet = situation.settings().subnet_of(address);
+        return subnet.map(Some).ok_or(DropReason::NoSubnet);
+    }
+    let link = subnet_selection::select(request, situation).ok_or(DropReason::NoSubnet)?;
+    Ok(link.subnet_of(address))
+}
+
+/// The record of this address, if it is this client's.
+fn binding_of<'m, V: LedgerView>(
+    request: &Request<'m>,
+    address: Ipv4Addr,
+    situation: &Situation<'m, V>,
+) -> Option<&'m Binding> {
+    situation.view.binding(address).filter(|binding| binding.client == request.client)
+}
+
+/// True if the client holds, or was the last to hold, another address on the same link.
+fn has_other_address<V: LedgerView>(
+    request: &Request<'_>,
+    address: Ipv4Addr,
+    situation: &Situation<'_, V>,
+) -> bool {
+    let settings = situation.settings();
+    let network_of = |address| settings.subnet_of(address).map(|subnet| (subnet.prefix, subnet));
+    let Some((prefix, subnet)) = network_of(address) else { return false };
+    situation.view.bindings_of_client(&request.client).any(|binding| {
+        let same_link = network_of(binding.address).is_some_and(|(other_prefix, other)| {
+            other_prefix == prefix || (other.network.is_some() && other.network == subnet.network)
+        });
+        // A record that is free by now is history, not knowledge.
+        binding.state != BindingState::Free && binding.address != address && same_link
+    })
+}
+
+/// What the relay says, or said when the client was last heard through it and now speaks without it.
+fn effective_relay<'m>(request: &Request<'m>, binding: Option<&'m Binding>) -> RelayWords<'m> {
+    match binding {
+        Some(binding) if !request.is_relayed() && request.relay.raw.is_empty() => {
+            RelayWords::stored(&binding.relay_agent_information)
+        }
+        _ => request.relay,
+    }
+}

@@ -1,0 +1,121 @@
+//! Lookups over the settings that every packet needs, built once per revision.
+//!
+//! Places are positions in `Settings::subnets` and `Subnet::reservations`, so the index borrows nothing and can be
+//! kept beside the view; it is valid for the revision it was built from and for no other.
+
+use crate::request::RelayWords;
+use replication_ledger::{ClientKey, HardwareAddress, Reservation, ReservationKey, Settings};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// A position in `Settings::subnets`.
+pub(crate) type SubnetPosition = usize;
+
+/// Where a reservation stands: its subnet and its position there.
+type Place = (SubnetPosition, usize);
+
+/// Places of reservations by the octets of their key.
+type ByOctets = BTreeMap<Box<[u8]>, Vec<Place>>;
+
+/// The index of one revision of the settings.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkIndex {
+    revision: u64,
+    relays: BTreeMap<Ipv4Addr, SubnetPosition>,
+    /// For each subnet, the subnets of its link: itself first, then the others in order.
+    links: Vec<Vec<SubnetPosition>>,
+    by_hardware: BTreeMap<HardwareAddress, Vec<Place>>,
+    by_client_identifier: ByOctets,
+    by_circuit_id: ByOctets,
+    by_remote_id: ByOctets,
+    by_subscriber_id: ByOctets,
+}
+
+impl NetworkIndex {
+    /// Builds the index.
+    pub fn new(settings: &Settings) -> NetworkIndex {
+        let mut index = NetworkIndex { revision: settings.revision, ..NetworkIndex::default() };
+        let mut networks: BTreeMap<&str, Vec<SubnetPosition>> = BTreeMap::new();
+        for (position, subnet) in settings.subnets.iter().enumerate() {
+            for relay in &subnet.relays {
+                // A relay named by several subnets of one link stands for the first.
+                index.relays.entry(*relay).or_insert(position);
+            }
+            if let Some(network) = &subnet.network {
+                networks.entry(network).or_default().push(position);
+            }
+            for (place, reservation) in subnet.reservations.iter().enumerate() {
+                index.add(&reservation.key, (position, place));
+            }
+        }
+        index.links = settings
+            .subnets
+            .iter()
+            .enumerate()
+            .map(|(position, subnet)| {
+                let siblings = subnet.network.as_deref().and_then(|name| networks.get(name));
+                let others = siblings.into_iter().flatten().copied().filter(|p| *p != position);
+                std::iter::once(position).chain(others).collect()
+            })
+            .collect();
+        index
+    }
+
+    /// The revision of the settings it was built from.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The subnet whose `relays` name this giaddr.
+    pub(crate) fn subnet_of_relay(&self, giaddr: Ipv4Addr) -> Option<SubnetPosition> {
+        self.relays.get(&giaddr).copied()
+    }
+
+    /// The subnets that share a link with this one, itself first.
+    pub(crate) fn link(&self, subnet: SubnetPosition) -> &[SubnetPosition] {
+        self.links.get(subnet).map_or(&[], Vec::as_slice)
+    }
+
+    /// The reservations made for this client on these subnets: by client identifier, hardware address, then by what
+    /// the relay says.
+    pub(crate) fn reservations<'a>(
+        &'a self,
+        settings: &'a Settings,
+        link: &'a [SubnetPosition],
+        client: &ClientKey,
+        hardware: &HardwareAddress,
+        relay: &RelayWords<'_>,
+    ) -> impl Iterator<Item = &'a Reservation> + 'a {
+        let found = [
+            places(&self.by_client_identifier, client.identifier()),
+            self.by_hardware.get(hardware),
+            places(&self.by_circuit_id, relay.circuit_id),
+            places(&self.by_remote_id, relay.remote_id),
+            places(&self.by_subscriber_id, relay.subscriber_id),
+        ];
+        found.into_iter().flatten().flatten().filter_map(move |(subnet, place)| {
+            if !link.contains(subnet) {
+                return None;
+            }
+            settings.subnets.get(*subnet)?.reservations.get(*place)
+        })
+    }
+
+    fn add(&mut self, key: &ReservationKey, place: Place) {
+        let (map, octets) = match key {
+            ReservationKey::Hardware(hardware) => {
+                self.by_hardware.entry(*hardware).or_default().push(place);
+                return;
+            }
+            ReservationKey::ClientIdentifier(octets) => (&mut self.by_client_identifier, octets),
+            ReservationKey::CircuitId(octets) => (&mut self.by_circuit_id, octets),
+            ReservationKey::RemoteId(octets) => (&mut self.by_remote_id, octets),
+            ReservationKey::SubscriberId(octets) => (&mut self.by_subscriber_id, octets),
+        };
+        map.entry(Box::from(&octets[..])).or_default().push(place);
+    }
+}
+
+fn places<'a>(map: &'a ByOctets, octets: Option<&[u8]>) -> Option<&'a Vec<Place>> {
+    map.get(octets?)
+}

@@ -1,0 +1,211 @@
+//! # Offers: short local holds
+//!
+//! **Problem.** Between DHCPOFFER and DHCPREQUEST an address must not be offered to somebody else.
+//!
+//! **Model.** A hold joins one address and one client until a moment that is the same distance away for all, so the
+//! order of making is the order of running out. Holds live in memory of the member that owns the address and are
+//! told to nobody [AV-Q2]. The allocator's place in each pool lives here too.
+//!
+//! **Hazards.** A restart forgets all holds; the ledger then refuses the slower of two clients. A flood of DHCPDISCOVERs
+//! fills the table: then the oldest hold gives way.
+//!
+//! **Absent on purpose.** Any promise. The clock: every call brings the time.
+
+use replication_ledger::{ClientKey, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+
+/// How long and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferLimits {
+    /// How long an address is held for a client that was offered it, in seconds.
+    pub hold_seconds: u32,
+    /// The most addresses held at one time.
+    pub holds_len_max: usize,
+}
+
+impl Default for OfferLimits {
+    fn default() -> Self {
+        OfferLimits { hold_seconds: 10, holds_len_max: 200_000 }
+    }
+}
+
+/// The addresses that this member has offered and not yet promised.
+// [AV-Q2] In memory of this member only, for a short time.
+#[derive(Debug, Default)]
+pub struct Offers {
+    limits: OfferLimits,
+    by_address: BTreeMap<Ipv4Addr, Hold>,
+    by_client: BTreeMap<ClientKey, Ipv4Addr>,
+    /// Addresses in the order in which their holds run out; one that was renewed or dropped meanwhile
+    /// is recognised by its time.
+    ending: VecDeque<(Timestamp, Ipv4Addr)>,
+    /// By first address of a pool: where the allocator looks next.
+    cursors: BTreeMap<Ipv4Addr, Ipv4Addr>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    client: ClientKey,
+    until: Timestamp,
+}
+
+impl Offers {
+    /// No offers yet.
+    pub fn new(limits: OfferLimits) -> Offers {
+        Offers { limits, ..Offers::default() }
+    }
+
+    /// How many addresses are held.
+    pub fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// True if nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// True if the address is held for any client now. Who moves free space to another member asks this first [AV-Q5].
+    pub fn is_held(&self, address: Ipv4Addr, now: Timestamp) -> bool {
+        self.by_address.get(&address).is_some_and(|hold| hold.until > now)
+    }
+
+    /// True if the address is held for somebody else than this client.
+    pub(crate) fn is_held_for_another(
+        &self,
+        address: Ipv4Addr,
+        client: &ClientKey,
+        now: Timestamp,
+    ) -> bool {
+        self.by_address.get(&address).is_some_and(|hold| hold.until > now && hold.client != *client)
+    }
+
+    /// The address held for this client.
+    pub(crate) fn offered_to(&self, client: &ClientKey, now: Timestamp) -> Option<Ipv4Addr> {
+        self.by_client.get(client).copied().filter(|address| self.is_held(*address, now))
+    }
+
+    /// Holds an address for a client, in place of what was held for it.
+    // [H-35] Nobody else is offered the address before the client had time to answer; then it is free again.
+    pub(crate) fn hold(&mut self, address: Ipv4Addr, client: &ClientKey, now: Timestamp) {
+        self.expire(now);
+        if self.by_client.get(client).is_some_and(|held| *held != address) {
+            self.release(client);
+        }
+        while self.by_address.len() >= self.limits.holds_len_max.max(1)
+            && !self.by_address.contains_key(&address)
+        {
+            // Every hold has an entry here, so the table shrinks before the queue is empty.
+            let Some((until, oldest)) = self.ending.pop_front() else { break };
+            self.drop_if(oldest, until);
+        }
+        let until = now.plus_seconds(self.limits.hold_seconds);
+        match self.by_address.get_mut(&address) {
+            Some(hold) if hold.client == *client => hold.until = until,
+            _ => {
+                let hold = Hold { client: client.clone(), until };
+                if let Some(before) = self.by_address.insert(address, hold) {
+                    self.by_client.remove(&before.client);
+                }
+                self.by_client.insert(client.clone(), address);
+            }
+        }
+        self.ending.push_back((until, address));
+    }
+
+    /// The client took another server's offer, or its promise stands: its hold is no longer needed.
+    pub fn release(&mut self, client: &ClientKey) {
+        if let Some(address) = self.by_client.remove(client) {
+            self.by_address.remove(&address);
+        }
+    }
+
+    /// Like [`Offers::release`], by address: after the commit of a promise only that is known.
+    pub fn settle(&mut self, address: Ipv4Addr) {
+        if let Some(hold) = self.by_address.remove(&address) {
+            self.by_client.remove(&hold.client);
+        }
+    }
+
+    /// Forgets what has run out.
+    pub fn expire(&mut self, now: Timestamp) {
+        while let Some((until, address)) = self.ending.front().copied()
+            && until <= now
+        {
+            self.ending.pop_front();
+            self.drop_if(address, until);
+        }
+    }
+
+    /// Where the allocator looks next in the pool that starts at `first`.
+    pub(crate) fn cursor(&self, first: Ipv4Addr) -> Ipv4Addr {
+        self.cursors.get(&first).copied().unwrap_or(first)
+    }
+
+    pub(crate) fn set_cursor(&mut self, first: Ipv4Addr, next: Ipv4Addr) {
+        self.cursors.insert(first, next);
+    }
+
+    fn drop_if(&mut self, address: Ipv4Addr, until: Timestamp) {
+        if self.by_address.get(&address).is_some_and(|hold| hold.until == until) {
+            self.settle(address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(number: u8) -> ClientKey {
+        ClientKey::from_identifier(&[number])
+    }
+
+    fn address(number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, number)
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    // proves [AV-Q2] [H-35]
+    #[test]
+    fn a_hold_lasts_its_time_and_is_for_one_client() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
+        offers.hold(address(1), &client(1), at(0));
+        assert!(offers.is_held(address(1), at(9)));
+        assert!(offers.is_held_for_another(address(1), &client(2), at(9)));
+        assert!(!offers.is_held_for_another(address(1), &client(1), at(9)));
+        assert_eq!(offers.offered_to(&client(1), at(9)), Some(address(1)));
+        assert!(!offers.is_held(address(1), at(10)));
+        assert_eq!(offers.offered_to(&client(1), at(10)), None);
+    }
+
+    #[test]
+    fn a_second_offer_to_a_client_replaces_the_first() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
+        offers.hold(address(1), &client(1), at(0));
+        offers.hold(address(2), &client(1), at(5));
+        assert!(!offers.is_held(address(1), at(5)));
+        assert_eq!(offers.offered_to(&client(1), at(5)), Some(address(2)));
+        offers.hold(address(2), &client(1), at(8));
+        offers.expire(at(16));
+        assert_eq!(offers.len(), 1, "renewed at 8");
+        offers.expire(at(18));
+        assert!(offers.is_empty());
+    }
+
+    #[test]
+    fn a_full_table_gives_up_its_oldest_hold() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 3 });
+        for number in 1..=5 {
+            offers.hold(address(number), &client(number), at(u64::from(number)));
+        }
+        assert_eq!(offers.len(), 3);
+        assert_eq!(offers.by_client.len(), 3);
+        assert!(!offers.is_held(address(2), at(5)));
+        assert!(offers.is_held(address(3), at(5)));
+    }
+}

@@ -1,0 +1,114 @@
+//! A reply as a plan that borrows everything, and its encoding into a buffer of the caller.
+
+use crate::lease_terms::LeaseTerms;
+use crate::reply_fields;
+use crate::reply_options::{self, Parameters};
+use server_wire::{
+    Header, MINIMUM_DATAGRAM_LEN, Message, MessageType, MessageWriter, OptionCode, OptionSet,
+};
+use std::net::Ipv4Addr;
+
+/// Octets of UDP payload in the smallest datagram that every client takes (RFC 2131 section 2).
+const REPLY_LEN_DEFAULT: usize = MINIMUM_DATAGRAM_LEN as usize - 28;
+
+/// A DHCPOFFER, DHCPACK or DHCPNAK to be encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyPlan<'m> {
+    /// The request that it answers.
+    pub message: &'m Message<'m>,
+    /// What it is.
+    pub message_type: MessageType,
+    /// "Your" address; 0.0.0.0 in a DHCPNAK and in the answer to a DHCPINFORM.
+    pub yiaddr: Ipv4Addr,
+    /// Option 54.
+    pub server_identifier: Ipv4Addr,
+    /// Options 51, 58 and 59; none in a DHCPNAK and in the answer to a DHCPINFORM.
+    pub terms: Option<LeaseTerms>,
+    /// Where configured options come from; none in a DHCPNAK.
+    pub(crate) parameters: Option<Parameters<'m>>,
+    /// Option 56 of a DHCPNAK.
+    pub(crate) explanation: &'static str,
+}
+
+impl<'m> ReplyPlan<'m> {
+    /// A DHCPNAK that says why.
+    pub(crate) fn nak(
+        message: &'m Message<'m>,
+        server_identifier: Ipv4Addr,
+        explanation: &'static str,
+    ) -> ReplyPlan<'m> {
+        ReplyPlan {
+            message,
+            message_type: MessageType::Nak,
+            yiaddr: Ipv4Addr::UNSPECIFIED,
+            server_identifier,
+            terms: None,
+            parameters: None,
+            explanation,
+        }
+    }
+}
+
+/// Writes the reply at the end of `buffer`. The answer names the options for which there was no room;
+/// if option 82 is among them the caller counts it (RFC 3046 section 2.2).
+pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
+    let message = plan.message;
+    let header = reply_fields::header(plan);
+    if plan.message_type == MessageType::Nak {
+        let nak = Nak {
+            header,
+            server_identifier: plan.server_identifier,
+            explanation: plan.explanation,
+            client_identifier: message.option(OptionCode::CLIENT_IDENTIFIER),
+            relay_agent_information: message.option(OptionCode::RELAY_AGENT_INFORMATION),
+        };
+        return encode_nak(&nak, buffer);
+    }
+    // [H-07] No longer than the client takes.
+    let mut writer = MessageWriter::new(buffer, message.reply_len_max());
+    writer.header(&header);
+    reply_options::relay_agent_information(&mut writer, message);
+    reply_options::write(&mut writer, plan);
+    writer.finish().left_out
+}
+
+/// The DHCPNAK that takes the place of this DHCPACK, at the end of `buffer`. Nothing is written if `ack` is none.
+pub(crate) fn nak_instead_of(ack: &[u8], explanation: &'static str, buffer: &mut Vec<u8>) {
+    // Our own encoding a moment ago: it decodes. If it did not there would be nothing to send.
+    let Ok(ack) = Message::decode(ack) else { return };
+    let Some(server_identifier) = ack.server_identifier() else { return };
+    let nak = Nak {
+        header: reply_fields::nak_header(&ack.header),
+        server_identifier,
+        explanation,
+        client_identifier: ack.option(OptionCode::CLIENT_IDENTIFIER),
+        relay_agent_information: ack.option(OptionCode::RELAY_AGENT_INFORMATION),
+    };
+    encode_nak(&nak, buffer);
+}
+
+struct Nak<'n> {
+    header: Header,
+    server_identifier: Ipv4Addr,
+    explanation: &'static str,
+    client_identifier: Option<&'n [u8]>,
+    relay_agent_information: Option<&'n [u8]>,
+}
+
+// [H-26] Nothing but 53, 54, 56, 61 and 82, and no overload.
+fn encode_nak(nak: &Nak<'_>, buffer: &mut Vec<u8>) -> OptionSet {
+    let mut writer = MessageWriter::new(buffer, REPLY_LEN_DEFAULT).without_overload();
+    writer.header(&nak.header);
+    // What does not fit is named in the answer.
+    if let Some(raw) = nak.relay_agent_information {
+        let _ = writer.relay_agent_information(raw);
+    }
+    let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, MessageType::Nak as u8 + 1);
+    let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, nak.server_identifier);
+    if let Some(identifier) = nak.client_identifier {
+        let _ = writer.option(OptionCode::CLIENT_IDENTIFIER, identifier);
+    }
+    // [H-27] [H-51] A text for whoever looks at the client.
+    let _ = writer.option(OptionCode::MESSAGE, nak.explanation.as_bytes());
+    writer.finish().left_out
+}

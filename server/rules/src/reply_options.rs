@@ -1,0 +1,156 @@
+//! Which options a DHCPOFFER or DHCPACK carries, and in what order.
+//!
+//! First what every such message has, then what the client asked for in its order, then what is configured for this
+//! client and this subnet and was not asked for, as far as there is room. Nothing is copied: values go from the
+//! configuration straight into the message.
+
+use crate::reply::ReplyPlan;
+use replication_ledger::{OptionValue, Reservation, Settings, Subnet};
+use server_wire::{Message, MessageWriter, OptionCode};
+
+/// Where the values of configured options come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameters<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) subnet: &'a Subnet,
+    pub(crate) reservation: Option<&'a Reservation>,
+}
+
+impl<'a> Parameters<'a> {
+    /// The configured value of an option.
+    // [H-37] [H-38] For this client, else for its subnet, else for everybody; else nothing.
+    pub(crate) fn configured(&self, code: OptionCode) -> Option<&'a [u8]> {
+        let reservation = self.reservation;
+        let for_client = reservation.and_then(|reservation| value_in(&reservation.options, code));
+        let host_name = || {
+            let name = reservation?.host_name.as_deref()?;
+            (code == OptionCode::HOST_NAME && !name.is_empty()).then_some(name.as_bytes())
+        };
+        for_client
+            .or_else(host_name)
+            .or_else(|| value_in(&self.subnet.options, code))
+            .or_else(|| value_in(&self.settings.options, code))
+    }
+
+    /// Writes the configured value, or the netmask of the subnet for option 1.
+    pub(crate) fn write(&self, writer: &mut MessageWriter<'_>, code: OptionCode) {
+        if is_servers_own(code) {
+            return;
+        }
+        if let Some(value) = self.configured(code) {
+            let _ = writer.option(code, value);
+        } else if code == OptionCode::SUBNET_MASK {
+            let _ = writer.option_address(code, self.subnet.prefix.mask());
+        }
+    }
+}
+
+/// Reserves the end of the message for the request's option 82.
+// [O-01] Echoed entire, whatever the relay put in.
+pub(crate) fn relay_agent_information<'b>(
+    writer: &mut MessageWriter<'b>,
+    message: &'b Message<'_>,
+) {
+    if let Some(raw) = message.option(OptionCode::RELAY_AGENT_INFORMATION) {
+        // What does not fit is named when the message is finished.
+        let _ = writer.relay_agent_information(raw);
+    }
+}
+
+/// Writes every option but 82. What does not fit is named when the message is finished.
+pub(crate) fn write(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
+    write_terms(writer, plan);
+    let message = plan.message;
+    // [H-28] [O-26] RFC 6842: as it came, and only if it came.
+    if let Some(identifier) = message.option(OptionCode::CLIENT_IDENTIFIER) {
+        let _ = writer.option(OptionCode::CLIENT_IDENTIFIER, identifier);
+    }
+    // RFC 3011 section 2: an identical copy, always; unknown subnets were not answered at all.
+    if let Some(subnet) = message.option(OptionCode::SUBNET_SELECTION) {
+        let _ = writer.option(OptionCode::SUBNET_SELECTION, subnet);
+    }
+    if let Some(parameters) = plan.parameters {
+        write_parameters(writer, message, &parameters);
+    }
+}
+
+// [H-25] 53, 54 and the lease time; no times in the answer to a DHCPINFORM, which has no terms.
+fn write_terms(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
+    // The discriminants of the assigned types are their numbers less one.
+    let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, plan.message_type as u8 + 1);
+    let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
+    let Some(terms) = plan.terms else { return };
+    let _ = writer.option_u32(OptionCode::IP_ADDRESS_LEASE_TIME, terms.lease_seconds);
+    if let Some(seconds) = terms.renewal_seconds {
+        let _ = writer.option_u32(OptionCode::RENEWAL_TIME, seconds);
+    }
+    if let Some(seconds) = terms.rebinding_seconds {
+        let _ = writer.option_u32(OptionCode::REBINDING_TIME, seconds);
+    }
+}
+
+fn write_parameters(
+    writer: &mut MessageWriter<'_>,
+    message: &Message<'_>,
+    parameters: &Parameters<'_>,
+) {
+    // [O-36] A client that asks for classless routes and gets them must not see routers and static routes.
+    let classless = OptionCode::CLASSLESS_STATIC_ROUTES;
+    let replaced = message.parameter_request_list().any(|code| code == classless)
+        && parameters.configured(classless).is_some();
+    let is_replaced =
+        |code| replaced && matches!(code, OptionCode::ROUTERS | OptionCode::STATIC_ROUTES);
+    let mut put = |code: OptionCode| {
+        if !is_replaced(code) {
+            parameters.write(writer, code);
+        }
+    };
+    let mut asked = false;
+    // [H-39] In the client's order.
+    for code in message.parameter_request_list() {
+        asked = true;
+        if code == OptionCode::ROUTERS {
+            // RFC 2132 section 3.3: the mask comes before the routers.
+            put(OptionCode::SUBNET_MASK);
+        }
+        put(code);
+    }
+    put(OptionCode::SUBNET_MASK);
+    // [H-38] Parameters for this client and of this subnet come unasked, those for everybody only to a client that
+    // names none. Option 108 never does (RFC 8925 section 3.3).
+    let for_client = parameters.reservation.map_or(&[][..], |reservation| &reservation.options);
+    let for_everybody = if asked { &[][..] } else { &parameters.settings.options[..] };
+    let unasked = for_client.iter().chain(&parameters.subnet.options).chain(for_everybody);
+    for OptionValue { code, .. } in unasked {
+        if OptionCode(*code) != OptionCode::IPV6_ONLY_PREFERRED {
+            put(OptionCode(*code));
+        }
+    }
+    if parameters.reservation.is_some_and(|reservation| reservation.host_name.is_some()) {
+        put(OptionCode::HOST_NAME);
+    }
+}
+
+/// Options whose value is never configured: they belong to the exchange, or no reply may carry them [H-26].
+fn is_servers_own(code: OptionCode) -> bool {
+    matches!(
+        code,
+        OptionCode::REQUESTED_IP_ADDRESS
+            | OptionCode::IP_ADDRESS_LEASE_TIME
+            | OptionCode::OPTION_OVERLOAD
+            | OptionCode::DHCP_MESSAGE_TYPE
+            | OptionCode::SERVER_IDENTIFIER
+            | OptionCode::PARAMETER_REQUEST_LIST
+            | OptionCode::MAXIMUM_DHCP_MESSAGE_SIZE
+            | OptionCode::RENEWAL_TIME
+            | OptionCode::REBINDING_TIME
+            | OptionCode::CLIENT_IDENTIFIER
+            | OptionCode::RAPID_COMMIT
+            | OptionCode::RELAY_AGENT_INFORMATION
+            | OptionCode::SUBNET_SELECTION
+    )
+}
+
+fn value_in(options: &[OptionValue], code: OptionCode) -> Option<&[u8]> {
+    options.iter().find(|option| option.code == code.0).map(|option| &option.data[..])
+}

@@ -1,0 +1,61 @@
+//! Which link a client is on: RFC 3527, RFC 3011, giaddr, in this order.
+
+use crate::network_index::SubnetPosition;
+use crate::request::{Request, Situation};
+use replication_ledger::{LedgerView, Settings, Subnet};
+use std::net::Ipv4Addr;
+
+/// The subnets of one link, the one that the message named first.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    settings: &'a Settings,
+    pub(crate) positions: &'a [SubnetPosition],
+}
+
+impl<'a> Link<'a> {
+    /// Its subnets, the one that the message named first.
+    pub fn subnets(self) -> impl Iterator<Item = &'a Subnet> {
+        self.positions.iter().filter_map(move |position| self.settings.subnets.get(*position))
+    }
+
+    /// The subnet of this link in which the address lies.
+    pub fn subnet_of(self, address: Ipv4Addr) -> Option<&'a Subnet> {
+        self.subnets().find(|subnet| subnet.prefix.contains(address))
+    }
+}
+
+/// The link that the client is on, none if no subnet is configured for it.
+pub(crate) fn select<'a, V: LedgerView>(
+    request: &Request<'_>,
+    situation: &Situation<'a, V>,
+) -> Option<Link<'a>> {
+    let settings = situation.settings();
+    let header = &request.message.header;
+    // [O-10] [O-11] Sub-option 5 beats everything. An unknown subnet there is no subnet: offering elsewhere is forbidden.
+    let position = if let Some(subnet) = request.relay.link_selection {
+        position_of(settings, subnet)
+    // [O-13] Option 118 comes next and is as binding.
+    } else if let Some(subnet) = request.message.subnet_selection() {
+        position_of(settings, subnet)
+    } else if request.is_relayed() {
+        situation
+            .index
+            .subnet_of_relay(header.giaddr)
+            .or_else(|| position_of(settings, header.giaddr))
+    } else if let Some(link) = request.arrival.link {
+        position_of(settings, link)
+    } else {
+        // Unicast without a relay: the client has an address, and it can only be used on its own link.
+        position_of(settings, header.ciaddr)
+    };
+    // [H-33] giaddr chooses a link, not only its subnet.
+    let positions = situation.index.link(position?);
+    (!positions.is_empty()).then_some(Link { settings, positions })
+}
+
+/// The position of the subnet whose prefix holds the address.
+fn position_of(settings: &Settings, address: Ipv4Addr) -> Option<SubnetPosition> {
+    let after = settings.subnets.partition_point(|subnet| subnet.prefix.address <= address);
+    let position = after.checked_sub(1)?;
+    settings.subnets[position].prefix.contains(address).then_some(position)
+}
