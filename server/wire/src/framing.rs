@@ -37,7 +37,7 @@ impl Framing {
         write: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> Result<T, FrameError> {
         let start = buffer.len();
-        // [D-06] [D-07] the unused octets are sent as zero.
+        // [D-07] the unused octets are sent as zero.
         buffer.resize(start + self.prefix_len(), 0);
         let answer = write(buffer);
         let len = buffer.len().saturating_sub(start + self.prefix_len());

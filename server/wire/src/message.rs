@@ -193,15 +193,15 @@ impl<'a> Message<'a> {
     pub fn encode(&self, buffer: &mut Vec<u8>, len_max: usize) -> OptionSet {
         let mut writer = MessageWriter::new(buffer, len_max);
         writer.header(&self.header);
+        if !self.options.overloads_sname() {
+            writer.sname_field(self.sname);
+        }
+        if !self.options.overloads_file() {
+            writer.file_field(self.file);
+        }
         match self.vendor_area {
             Some(area) => writer.vendor_area(area),
             None => {
-                if !self.options.overloads_sname() {
-                    writer.sname_field(self.sname);
-                }
-                if !self.options.overloads_file() {
-                    writer.file_field(self.file);
-                }
                 // Reserved first so that nothing else takes its room; a refusal is in the answer.
                 if let Some(raw) = self.option(OptionCode::RELAY_AGENT_INFORMATION) {
                     let _ = writer.relay_agent_information(raw);

@@ -146,7 +146,7 @@ fn an_option_past_its_field_is_refused_where_it_starts() {
     refused(&datagram(&[53, 1, 1, 0, 0, 200, 255, 9, 255]), 245, R::OptionTruncated);
     let mut octets = datagram(&[52, 1, 1, 255]);
     put(&mut octets, FILE_OFFSET + 126, &[200, 1]);
-    // [H-04] An option may not reach from file into what follows it.
+    // An option may not reach from file into what follows it.
     put(&mut octets, FILE_OFFSET, &[201, 124]);
     refused(&octets, FILE_OFFSET + 126, R::OptionTruncated);
 }
@@ -196,7 +196,7 @@ fn unknown_options_and_empty_texts_are_kept() {
 
 #[test]
 fn overload_is_read_as_options_then_file_then_sname() {
-    // proves [H-05] [H-06] [O-32] [O-33]
+    // proves [H-05] [H-06] [O-33]
     let mut octets = datagram(&[67, 2, b'a', b'b', 52, 1, 3, 255]);
     put(&mut octets, SNAME_OFFSET, &[67, 1, b'e', 255]);
     put(&mut octets, FILE_OFFSET, &[0, 67, 2, b'c', b'd', 200, 0, 255, 67, 1, b'x']);

@@ -5,7 +5,7 @@
 //! Model.   The aggregate buffer of RFC 3396 section 5: options, then `file`, then `sname`. One
 //!          pass indexes it by code; only if a code came twice does a second pass join the parts
 //!          in memory of their own. Everything else borrows the datagram.
-//! Rules.   H-05, H-06, O-32, O-33. Known options are checked against the registry here, once;
+//! Rules.   H-05, H-06, O-33. Known options are checked against the registry here, once;
 //!          typed accessors rely on it.
 //! Hazards. A datagram of 65535 octets may hold 32767 options of one code: both passes are linear,
 //!          and the memory for joining is bounded by the datagram.
@@ -82,7 +82,7 @@ impl<'a> OptionList<'a> {
     pub(crate) fn decode(octets: &'a [u8]) -> Result<Self, DecodeError> {
         let mut list = Self { octets, ..Self::empty() };
         let mut repeated = list.index_field(FIXED_LEN, octets.len(), true)?;
-        // [H-05] [O-32] the aggregate order: options, then file, then sname.
+        // [H-05] the aggregate order: options, then file, then sname.
         if list.overload & OVERLOAD_FILE != 0 {
             repeated |= list.index_field(FILE_OFFSET, FILE_OFFSET + FILE_LEN, false)?;
         }
@@ -352,6 +352,27 @@ impl FieldScan<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_taken_only_for_parts_and_for_more_codes_than_real_messages_carry() {
+        let check = |options: &[u8], joined: bool, spilled: bool| {
+            let octets = crate::message::tests::datagram(options);
+            let list = OptionList::decode(&octets).expect("valid");
+            assert_eq!(
+                (list.joined.capacity() > 0, list.spilled.capacity() > 0),
+                (joined, spilled)
+            );
+        };
+        let codes: Vec<u8> = (160..=254).filter(|code| registry_has_none(*code)).collect();
+        let each: Vec<u8> = codes.iter().flat_map(|code| [*code, 1, 7]).collect();
+        check(&each[..3 * INLINE_LEN], false, false);
+        check(&each[..3 * (INLINE_LEN + 1)], false, true);
+        check(&[200, 1, 7, 201, 1, 7, 200, 1, 7], true, false);
+    }
+
+    fn registry_has_none(code: u8) -> bool {
+        OptionCode(code).definition().is_none()
+    }
 
     #[test]
     fn a_set_holds_exactly_what_was_put_in() {
