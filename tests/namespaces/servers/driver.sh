@@ -15,12 +15,22 @@
 LAB=${LAB:-lhlab}
 STATE=${STATE:?set STATE to a folder}
 LEASE=${LEASE:-7200}
-READY_SECONDS=${READY_SECONDS:-60}
+READY_SECONDS=${READY_SECONDS:-120}
+PAUSE=${PAUSE:-0.02}
 
 address() {
   case $1 in server1) echo 192.0.2.1 ;; server2) echo 192.0.2.2 ;; witness) echo 192.0.2.3 ;; esac
 }
 inside() { ip netns exec "$LAB-$1" "${@:2}"; }
+# A process that has ended may stay as a zombie where nobody reaps it: that counts as gone.
+gone() { case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in "" | Z* | X*) return 0 ;; *) return 1 ;; esac; }
+wait_gone() {
+  local end=$((SECONDS + $2))
+  until gone "$1"; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.02
+  done
+}
 pid_of() { awk -v name="$1" '$1 == name { print $2 }' "$STATE/pids"; }
 
 launch_in_background() {
@@ -45,12 +55,12 @@ wait_ready() {
   local end=$((SECONDS + READY_SECONDS)) name
   until is_ready; do
     for name in $(names); do
-      kill -0 "$(pid_of "$name")" 2>/dev/null && [ $SECONDS -lt $end ] && continue
+      ! gone "$(pid_of "$name")" && [ $SECONDS -lt $end ] && continue
       echo "$(basename "$0"): $name does not serve; its last words:" >&2
       tail -n 15 "$STATE/$name.out" "$STATE/$name"/log* >&2 2>/dev/null || true
       return 1
     done
-    sleep 0.05
+    sleep "$PAUSE"
   done
 }
 
@@ -59,11 +69,7 @@ stop_all() {
   local name pid
   while read -r name pid; do kill -TERM "$pid" 2>/dev/null || true; done <"$STATE/pids"
   while read -r name pid; do
-    for _ in $(seq 100); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep 0.05
-    done
-    kill -KILL "$pid" 2>/dev/null || true
+    wait_gone "$pid" 10 || kill -KILL "$pid" 2>/dev/null || true
   done <"$STATE/pids"
   rm -f "$STATE/pids"
 }
@@ -79,7 +85,10 @@ drive() {
       ;;
     start) start_all && wait_ready ;;
     stop) stop_all ;;
-    kill) kill -KILL "$(pid_of "$2")" ;;
+    kill)
+      kill -KILL "$(pid_of "$2")"
+      wait_gone "$(pid_of "$2")" 10
+      ;;
     again) launch_in_background "$2" ;;
     ready) wait_ready ;;
     leases) leases "$2" ;;

@@ -6,6 +6,8 @@
 # (the first address is 10.16.1.0); POOL=2048, addresses a pool: dhcpd walks the lists of a pool
 # lease by lease, so that one large pool makes it crawl and many small ones show its best.
 set -euo pipefail
+# Readiness is read from the lease file, which is long.
+PAUSE=${PAUSE:-0.5}
 # shellcheck source=driver.sh
 . "$(dirname "$0")/driver.sh"
 MODE=${MODE:-single} LAST=${LAST:-10.19.255.255} POOL=${POOL:-2048}

@@ -57,6 +57,8 @@ $(hooks "$1")
 } }
 CONF
   export KEA_PIDFILE_DIR=$folder KEA_LOCKFILE_DIR=$folder KEA_LOGGER_DESTINATION=$folder/log
+  # After SIGKILL its file with a process id stays, and a new process of that id would stop it.
+  rm -f "$folder"/*.pid
   exec ip netns exec "$LAB-$1" kea-dhcp4 -c "$folder/kea.conf"
 }
 

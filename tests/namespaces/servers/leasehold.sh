@@ -58,7 +58,7 @@ alive() { inside "$1" curl -fs -o "$STATE/$1/answer" "http://127.0.0.1:6780/$2";
 wait_alive() {
   local end=$((SECONDS + READY_SECONDS))
   until alive "$1" livez; do
-    if [ $SECONDS -ge $end ] || ! kill -0 "$(pid_of "$1")" 2>/dev/null; then
+    if [ $SECONDS -ge $end ] || gone "$(pid_of "$1")"; then
       echo "leasehold.sh: $1 did not start:" >&2
       tail -n 15 "$STATE/$1.out" >&2
       return 1

@@ -1,0 +1,72 @@
+//! A large number of bindings: how long they take, what they cost in memory, and how long a server
+//! takes to serve again after SIGKILL.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::case::{Case, Lab, Running};
+
+/// A server that would take longer than this for all bindings is measured with what it has.
+const LOAD_LIMIT: &str = "15m";
+
+/// What a load of bindings showed.
+pub(crate) struct Loaded {
+    pub(crate) case: &'static str,
+    pub(crate) bindings: u64,
+    pub(crate) seconds: f64,
+    /// Name and resident octets of each process.
+    pub(crate) resident: Vec<(String, u64)>,
+    /// From the start of the killed server's process until the driver sees all of them serve.
+    pub(crate) restart: Duration,
+    /// Resident octets of the restarted server.
+    pub(crate) resident_after: u64,
+}
+
+/// Loads so many bindings and kills the first server with SIGKILL.
+pub(crate) fn load(lab: &Lab, case: &Case, bindings: u32) -> Result<Loaded> {
+    let running = lab.start(case)?;
+    let mut command = lab.generator();
+    command.args(["run", "--relay", "10.16.0.2:67", "--to", case.to()]);
+    command.args(["--outstanding", "512", "--retransmit", "1s", "--duration", LOAD_LIMIT]);
+    command.args(["--count", &bindings.to_string(), "--clients", &bindings.to_string()]);
+    for target in running.targets()? {
+        command.args(["--server", &target]);
+    }
+    let output = command.output().context("cannot run the generator")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the generator failed: {errors}");
+    let summary: Value = serde_json::from_slice(&output.stdout).context("the summary")?;
+    let resident = resident(&running)?;
+    let (victim, _) = resident.first().cloned().context("no process")?;
+
+    lab.drive(case, &["kill", &victim])?;
+    let start = Instant::now();
+    lab.drive(case, &["again", &victim])?;
+    lab.drive(case, &["ready"])?;
+    let restart = start.elapsed();
+    let resident_after = self::resident(&running)?
+        .into_iter()
+        .find(|(name, _)| *name == victim)
+        .map_or(0, |(_, octets)| octets);
+    Ok(Loaded {
+        case: case.name,
+        bindings: summary["done"].as_u64().unwrap_or(0),
+        seconds: summary["seconds"].as_f64().unwrap_or(0.0),
+        resident,
+        restart,
+        resident_after,
+    })
+}
+
+fn resident(running: &Running<'_>) -> Result<Vec<(String, u64)>> {
+    let octets = |id: u32| -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{id}/status")).context("a server is gone")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
+        Ok(kib * 1024)
+    };
+    running.processes()?.into_iter().map(|(name, id)| Ok((name, octets(id)?))).collect()
+}
