@@ -35,6 +35,9 @@ mod request;
 mod responsibility;
 mod subnet_selection;
 
+#[cfg(test)]
+mod scene;
+
 pub use answer::{Answer, PendingReply, RequestState, answer};
 pub use intent::{DropReason, Intent};
 pub use lease_terms::LeaseTerms;

@@ -112,3 +112,7 @@ fn encode_nak(nak: &Nak<'_>, buffer: &mut Vec<u8>) -> OptionSet {
     let _ = writer.option(OptionCode::MESSAGE, nak.explanation.as_bytes());
     writer.finish().left_out
 }
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

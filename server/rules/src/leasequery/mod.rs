@@ -19,3 +19,6 @@ mod udp_rfc4388;
 pub use query::{Finding, Lease, Query};
 pub use select::select;
 pub use udp_rfc4388::{AnswerPlan, decide, encode};
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ fn promise<'m, V: LedgerView>(
         PendingReply { state: grant.state, address, shared_identifier: grant.shared_identifier };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }
+
+#[cfg(test)]
+mod tests;
