@@ -5,7 +5,8 @@
 # Usage: lab.sh up | down | run PLACE COMMAND... | pids PLACE
 #   up    makes the namespaces; a lab of the same name that is still there is taken down first
 #   down  ends, by process id, what still runs inside them and deletes them
-#   run   becomes COMMAND inside PLACE: server1 server2 witness relay client switch
+#   run   becomes COMMAND inside PLACE: server1 server2 witness relay client1
+#         client2 client3 switch
 #   pids  the processes inside PLACE
 # Environment: LAB (default lhlab), the prefix of the namespaces' names: two labs can stand side
 # by side.
@@ -15,12 +16,13 @@
 #   witness 192.0.2.3/24 --+
 #   relay   192.0.2.20/24 -+   and 10.16.0.2 to .5 (/32): relay agents that a generator plays
 #   relay   10.16.0.1/12 --+-- bridge "clients"
-#   client  no address ----+
+#   client1 no address ----+   (client2, client3 likewise)
 # Servers reach 10.16.0.0/12 through 192.0.2.20. The interface of every place is eth0; the relay's
 # towards the clients is eth1.
 set -euo pipefail
 LAB=${LAB:-lhlab}
-PLACES=(server1 server2 witness relay client)
+CLIENTS=(client1 client2 client3)
+PLACES=(server1 server2 witness relay "${CLIENTS[@]}")
 
 inside() { ip netns exec "$LAB-$1" "${@:2}"; }
 exists() { ip netns list | grep -q "^$LAB-$1\b"; }
@@ -45,7 +47,7 @@ up() {
   done
   for place in server1 server2 witness relay; do plug "$place" eth0 servers; done
   plug relay eth1 clients
-  plug client eth0 clients
+  for place in "${CLIENTS[@]}"; do plug "$place" eth0 clients; done
   inside server1 ip addr add 192.0.2.1/24 dev eth0
   inside server2 ip addr add 192.0.2.2/24 dev eth0
   inside witness ip addr add 192.0.2.3/24 dev eth0
@@ -57,7 +59,9 @@ up() {
   done
   inside relay sysctl -qw net.ipv4.ip_forward=1
   # Real clients read raw frames, checksums included: they must be finished when they arrive.
-  inside client ethtool -K eth0 tx off >/dev/null 2>&1 || true
+  for place in "${CLIENTS[@]}"; do
+    inside "$place" ethtool -K eth0 tx off >/dev/null 2>&1 || true
+  done
   inside relay ethtool -K eth1 tx off >/dev/null 2>&1 || true
 }
 

@@ -2,15 +2,18 @@
 //! keeps nothing, to know the generator's ceiling; and the checker that compares what clients were
 //! promised with what the members hold.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use tests::check;
+use tests::client::Relay;
 use tests::load::{self, LoadOptions, NullServerOptions};
+use tests::requestor::{Key, query};
 
 #[derive(Parser)]
 #[command(name = "leasehold-load", version, about)]
@@ -25,6 +28,8 @@ enum Command {
     Run(Box<LoadOptions>),
     /// Answer every client at once and remember none: the ceiling of the generator
     Nullserver(NullServerOptions),
+    /// Ask one server about one lease (RFC 4388 over UDP) and print the reply's options
+    Ask(AskOptions),
     /// Compare an ACK file with what members list; exit status 1 if a promise was lost
     Check(CheckOptions),
 }
@@ -40,6 +45,19 @@ struct CheckOptions {
     /// When the listings were taken, seconds since 1970; now if not given
     #[arg(long)]
     at: Option<u64>,
+}
+
+#[derive(Args)]
+struct AskOptions {
+    /// The server, ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    server: SocketAddrV4,
+    /// The requestor's own address, which is giaddr
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    relay: SocketAddrV4,
+    /// The address asked about
+    #[arg(long)]
+    ip: Ipv4Addr,
 }
 
 fn main() -> ExitCode {
@@ -60,9 +78,21 @@ fn run(command: Command) -> Result<ExitCode> {
             println!("{}", serde_json::to_string(&summary)?);
         }
         Command::Nullserver(options) => load::serve_null(&options, &NEVER)?,
+        Command::Ask(options) => ask(&options)?,
         Command::Check(options) => return check(&options),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn ask(options: &AskOptions) -> Result<()> {
+    let relay = Relay::bind(options.relay, options.server)?;
+    let reply = relay.exchange(&query(&Key::Ip(options.ip)), Duration::from_secs(5))?;
+    println!("type {} ciaddr {}", reply.kind(), reply.ciaddr);
+    for (code, value) in &reply.options {
+        let octets: String = value.iter().map(|octet| format!("{octet:02x}")).collect();
+        println!("option {code} {octets}");
+    }
+    Ok(())
 }
 
 fn check(options: &CheckOptions) -> Result<ExitCode> {

@@ -8,6 +8,8 @@
 set -euo pipefail
 # Readiness is read from the lease file, which is long.
 PAUSE=${PAUSE:-0.5}
+# A new pair shares out its addresses one by one, each with a sync.
+READY_SECONDS=${READY_SECONDS:-300}
 # shellcheck source=driver.sh
 . "$(dirname "$0")/driver.sh"
 MODE=${MODE:-single} LAST=${LAST:-10.19.255.255} POOL=${POOL:-2048}

@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# suite.sh: real peers that we did not write, in network namespaces of their own: udhcpc, dhclient
+# and dhcpcd behind ISC dhcrelay (which adds option 82), tshark as an independent dissector.
+#
+# Usage: suite.sh [leasehold|kea|isc]     (default leasehold: a pair with a witness)
+#   The peers' servers are there to test the test: the checks that they can pass must pass.
+# Checks: every client gets an address of the pool through the relay agent; the server sees option
+# 82 and echoes it, the client does not see it; then, with new clients coming at 200 a second, the
+# leader is killed with SIGKILL: every real client renews, by unicast, and keeps its address; every
+# member lists every lease with its option 82 and no promise made to the new clients is missing; a
+# leasequery about a real client is answered by both servers and tshark reads the reply; a released
+# address is no longer active.
+# Environment: LEASEHOLD_BIN, LOAD_BIN (leasehold-load), default: release/ in the target folder;
+# KEEP=1 keeps the work folder. Exit status: 0 all checks passed, or nothing could be checked here
+# (not root, no namespaces: it says so); 1 a check failed.
+set -euo pipefail
+cd "$(dirname "$0")"
+DRIVER=${1:-leasehold}
+TARGET=${CARGO_TARGET_DIR:-$PWD/../../target}/release
+export LEASEHOLD_BIN=${LEASEHOLD_BIN:-$TARGET/leasehold}
+LOAD_BIN=${LOAD_BIN:-$TARGET/leasehold-load}
+export LAB=lhsuite$$ LEASE=${LEASE:-20}
+case $DRIVER in leasehold) export MODE=witness ;; kea) export MODE=hot-standby ;; *) export MODE=single ;; esac
+
+skip() {
+  echo "SKIPPED network-namespace suite: $*" >&2
+  exit 0
+}
+[ "$(id -u)" = 0 ] || skip "it needs root"
+{ ip netns add "$LAB-probe" && ip netns exec "$LAB-probe" true; } 2>/dev/null ||
+  skip "this machine does not permit network namespaces"
+ip netns del "$LAB-probe"
+../install-packages.sh peers
+
+WORK=$(mktemp -d /var/tmp/leasehold-suite.XXXXXX)
+export STATE=$WORK/servers
+inside() { ip netns exec "$LAB-$1" "${@:2}"; }
+server() { "servers/$DRIVER.sh" "$@"; }
+passed=0 failed=0 mine=()
+check() { # TEXT COMMAND...
+  if "${@:2}" >/dev/null 2>>"$WORK/errors"; then
+    passed=$((passed + 1))
+    echo "ok    $1"
+  else
+    failed=$((failed + 1))
+    echo "FAIL  $1"
+  fi
+}
+# within SECONDS COMMAND...: the command succeeds before the time is over
+within() {
+  local end=$((SECONDS + $1))
+  until "${@:2}"; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.1
+  done
+}
+finish() {
+  local status=$?
+  trap - EXIT
+  [ ${#mine[@]} = 0 ] || kill "${mine[@]}" 2>/dev/null || true
+  wait "${mine[@]}" 2>/dev/null || true
+  server stop >/dev/null 2>&1 || true
+  ./lab.sh down
+  if [ $status != 0 ] || [ $failed != 0 ]; then
+    tail -n 5 "$STATE"/*.out "$WORK/relay.log" "$WORK/errors" 2>/dev/null || true
+  fi
+  if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
+  [ $status != 0 ] || [ $failed = 0 ] || status=1
+  echo "network-namespace suite ($DRIVER): $passed checks passed, $failed failed"
+  exit $status
+}
+trap finish EXIT
+
+mkdir -p "$STATE"
+./lab.sh up
+server fresh
+mapfile -t targets <"$STATE/targets"
+
+capture() { # PLACE INTERFACE FILE
+  ip netns exec "$LAB-$1" tcpdump -U -ni "$2" -w "$WORK/$3.pcap" 'udp port 67 or udp port 68' \
+    >/dev/null 2>"$WORK/$3.log" &
+  mine+=($!)
+  within 5 grep -qs 'listening on' "$WORK/$3.log"
+}
+capture relay eth0 servers
+for place in client1 client2 client3; do capture "$place" eth0 "$place"; done
+
+ip netns exec "$LAB-relay" dhcrelay -4 -d -a -id eth1 -iu eth0 "${targets[@]}" \
+  >"$WORK/relay.log" 2>&1 &
+mine+=($!)
+within 10 sh -c "ip netns exec $LAB-relay ss -uln | grep -q ':67 '"
+
+# One script for all three clients: it reports, and puts the address on the interface. udhcpc
+# passes the event as \$1 and \$ip; the others pass \$reason and \$new_ip_address.
+cat >"$WORK/script" <<'SCRIPT'
+#!/bin/sh
+event=$(echo "${reason:-$1}" | tr A-Z a-z)
+address=${new_ip_address:-$ip}
+echo "$(date +%s.%N) $event $address" >>"$CLIENT_EVENTS"
+case $event in
+  bound | renew | rebind | reboot)
+    ip addr replace "$address/12" dev "$interface"
+    ip route replace default via 10.16.0.1 dev "$interface"
+    ;;
+esac
+exit 0
+SCRIPT
+chmod +x "$WORK/script"
+
+declare -A pid
+start_client() { # PLACE PROGRAM
+  local events=$WORK/$1.events run=(ip netns exec "$LAB-$1")
+  : >"$events"
+  # exec: the process id must be the client's own.
+  case $2 in
+    udhcpc) exec env CLIENT_EVENTS="$events" "${run[@]}" \
+      udhcpc -f -R -i eth0 -t 10 -T 1 -s "$WORK/script" ;;
+    dhclient) exec "${run[@]}" dhclient -4 -d -v -lf "$WORK/$1.leases" -pf "$WORK/$1.pid" \
+      -cf /dev/null -sf "$WORK/script" -e CLIENT_EVENTS="$events" eth0 ;;
+    # Its control socket and lease folder are one for the machine: a mount namespace gives it others.
+    dhcpcd) exec "${run[@]}" unshare -m sh -c 'mount -t tmpfs tmpfs /run &&
+      mkdir -p /var/lib/dhcpcd && mount -t tmpfs tmpfs /var/lib/dhcpcd && exec "$@"' sh \
+      dhcpcd -4 -B -d -A --noipv4ll -f /dev/null -c "$WORK/script" -e CLIENT_EVENTS="$events" eth0 ;;
+  esac >"$WORK/$1.out" 2>&1 &
+  pid[$1]=$!
+  mine+=($!)
+}
+# events PLACE EVENTS [AFTER]: has the client reported one of these since that moment?
+events() { awk -v wanted="^($2)\$" -v after="${3:-0}" '$1 > after && $2 ~ wanted { found = 1 }
+  END { exit !found }' "$WORK/$1.events"; }
+address_of() { awk '$3 != "" { address = $3 } END { print address }' "$WORK/$1.events"; }
+# sees CAPTURE FILTER: tshark finds such a packet
+sees() { [ -n "$(tshark -r "$WORK/$1.pcap" -Y "$2" 2>/dev/null | head -n 1)" ]; }
+
+clients=(udhcpc dhclient dhcpcd)
+declare -A before
+for number in 1 2 3; do start_client client$number "${clients[number - 1]}"; done
+for number in 1 2 3; do
+  place=client$number client=${clients[number - 1]}
+  check "$client gets an address" within 20 events $place 'bound|reboot'
+  before[$place]=$(address_of $place)
+  check "$client's address ${before[$place]} is of the pool" \
+    grep -qE '^10\.(1[6-9]|2[0-9]|3[01])\.' <<<"${before[$place]}"
+done
+check "the relay agent's requests carry giaddr and option 82" within 5 sees servers \
+  'dhcp.option.dhcp == 3 && dhcp.ip.relay == 10.16.0.1 && dhcp.option.type == 82'
+check "replies to the relay agent echo option 82" within 5 sees servers \
+  'dhcp.option.dhcp == 5 && dhcp.ip.relay == 10.16.0.1 && dhcp.option.type == 82'
+
+load=
+if [ "$DRIVER" = leasehold ]; then
+  mapfile -t to < <(printf -- '--server\n%s:67\n' "${targets[@]}")
+  ip netns exec "$LAB-relay" "$LOAD_BIN" run "${to[@]}" --relay 10.16.0.2:67 --rate 200 \
+    --outstanding 5000 --retransmit 100ms --duration $((LEASE * 2))s --linger 10s \
+    --acks "$WORK/acks" >"$WORK/load.json" 2>"$WORK/load.log" &
+  load=$!
+  within 10 sh -c "[ \$(wc -l <'$WORK/acks') -gt 200 ]"
+fi
+
+moment=$(date +%s.%N)
+victim=
+if [ "$DRIVER" = leasehold ]; then
+  victim=$(server leader)
+  server kill "$victim"
+  echo "      the leader, $victim, was killed"
+fi
+for number in 1 2 3; do
+  place=client$number client=${clients[number - 1]}
+  check "$client renews" within $((LEASE * 2)) events $place 'renew|rebind' "$moment"
+  check "$client keeps its address" [ "$(address_of $place)" = "${before[$place]}" ]
+  check "$client sees no option 82" sh -c "! tshark -r '$WORK/$place.pcap' \
+    -Y 'dhcp.option.dhcp == 5 && dhcp.option.type == 82' 2>/dev/null | grep -q ."
+done
+check "a renewal by unicast was answered" within 5 sees servers \
+  'dhcp.option.dhcp == 5 && dhcp.ip.relay == 0.0.0.0 && dhcp.ip.client != 0.0.0.0'
+
+if [ "$DRIVER" = leasehold ]; then
+  members=(server1 server2 witness)
+  wait "$load"
+  check "every new client was served" jq -e '.unfinished == 0 and .duplicates == 0' "$WORK/load.json"
+  server again "$victim"
+  server ready
+  lists=()
+  for member in "${members[@]}"; do
+    server admin "$member" lease list --output json >"$WORK/$member.json"
+    lists+=(--leases "$WORK/$member.json")
+    for number in 1 2 3; do
+      # dhcrelay's circuit identifier is the name of the clients' interface: eth1.
+      # shellcheck disable=SC2016 # $ip is jq's.
+      check "$member lists ${clients[number - 1]}'s lease with option 82" jq -e --arg ip \
+        "${before[client$number]}" 'map(select(.ip == $ip and .state == "active"
+          and .circuit_id == "65746831")) | length == 1' "$WORK/$member.json"
+    done
+  done
+  check "no promise is missing on any member" \
+    "$LOAD_BIN" check --acks "$WORK/acks" "${lists[@]}"
+  for target in "${targets[@]}"; do
+    for number in 1 2 3; do
+      inside relay "$LOAD_BIN" ask --server "$target:67" --relay 10.16.0.3:67 \
+        --ip "${before[client$number]}" >>"$WORK/asked" || true
+      check "tshark reads $target's leasequery reply about ${clients[number - 1]}" within 5 sees \
+        servers "dhcp.option.dhcp == 13 && ip.src == $target &&
+          dhcp.ip.client == ${before[client$number]} && dhcp.option.ip_address_lease_time &&
+          dhcp.option.client_last_transaction_time && dhcp.option.type == 82"
+    done
+  done
+  check "no reply is malformed to tshark" sh -c \
+    "! tshark -r '$WORK/servers.pcap' -Y 'dhcp && _ws.malformed' 2>/dev/null | grep -q ."
+fi
+
+released() { ! server leases server1 | grep -qF "${before[$1]} "; }
+release() { # PLACE CLIENT
+  case $2 in
+    udhcpc) kill -USR2 "${pid[$1]}" ;;
+    dhclient) inside "$1" dhclient -4 -r -lf "$WORK/$1.leases" -pf "$WORK/$1.pid" -cf /dev/null \
+      -sf "$WORK/script" -e CLIENT_EVENTS="$WORK/$1.events" eth0 >/dev/null 2>&1 || true ;;
+    dhcpcd) kill -ALRM "${pid[$1]}" ;;
+  esac
+}
+for number in 1 2 3; do
+  place=client$number client=${clients[number - 1]}
+  # Less than what a lease renewed in time has left: it is the release that ends it.
+  release $place "$client"
+  check "$client's address is no longer active after its release" \
+    within $((LEASE / 4)) released $place
+  check "$client's release arrived" within 5 sees servers \
+    "dhcp.option.dhcp == 7 && dhcp.ip.client == ${before[$place]}"
+done
