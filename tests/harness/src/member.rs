@@ -232,10 +232,9 @@ impl Member {
         Ok((answer.status().as_u16(), body))
     }
 
-    /// Whether it says that it serves (a witness: that it lives, it never serves).
+    /// Whether it says that it serves; a witness, that it is in contact with a quorum.
     pub fn is_ready(&self) -> bool {
-        let probe = if self.role == Role::Server { "/readyz" } else { "/livez" };
-        matches!(self.get(probe), Ok((200, _)))
+        matches!(self.get("/readyz"), Ok((200, _)))
     }
 
     /// The value of a metric, the sum over all label sets that contain every text of `labels`;

@@ -91,13 +91,9 @@ CONF
   admin server1 config apply "$STATE/network.toml" --yes
 }
 
-# A witness serves no DHCP, and is ready when it is alive and votes.
 is_ready() {
   local name
-  for name in $(names); do
-    if [ "$name" = witness ]; then alive witness livez || return 1; continue; fi
-    alive "$name" readyz || return 1
-  done
+  for name in $(names); do alive "$name" readyz || return 1; done
 }
 
 leases() {

@@ -115,6 +115,7 @@ pub(super) struct AckWriter {
     file: BufWriter<File>,
     style: Style,
     line: Vec<u8>,
+    failure: Option<io::Error>,
 }
 
 /// What the generator knows of an event beyond its client's number.
@@ -135,11 +136,13 @@ impl AckWriter {
             File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
         writeln!(file, "{HEADER}").with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(AckWriter { file, style, line: Vec::with_capacity(256) })
+        Ok(AckWriter { file, style, line: Vec::with_capacity(256), failure: None })
     }
 
+    /// Appends a line; a failure is told by the next [`AckWriter::flush`].
+    ///
     /// Formats by hand: at 200,000 events a second the formatter would be the larger half.
-    pub(super) fn write(&mut self, event: &Event) -> io::Result<()> {
+    pub(super) fn write(&mut self, event: &Event) {
         let line = &mut self.line;
         line.clear();
         decimal(line, event.monotonic_us);
@@ -173,12 +176,17 @@ impl AckWriter {
         } else {
             line.extend_from_slice(b",,\n");
         }
-        self.file.write_all(line)
+        if let Err(error) = self.file.write_all(line) {
+            self.failure = Some(error);
+        }
     }
 
     /// Hands what is buffered to the kernel, where the end of this process cannot lose it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.file.flush(),
+        }
     }
 }
 
@@ -284,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("acks");
         let mut writer = AckWriter::create(&path, style).expect("created");
-        writer.write(event).expect("written");
+        writer.write(event);
         writer.flush().expect("flushed");
         read_acks(&path).expect("read").remove(0)
     }

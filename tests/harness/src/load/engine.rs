@@ -1,27 +1,29 @@
 //! The loop: begin what is due, send, receive, advance each exchange, look for overdue ones.
 
 use std::net::Ipv4Addr;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::SockaddrIn;
 use nix::sys::time::{TimeSpec, TimeValLike};
 
 use super::acks::{AckKind, AckWriter, Event};
-use super::histogram::Histogram;
+use super::exchange::{Exchange, Phase, Table};
 use super::leases::{Held, Owners, read_held};
-use super::options::{LoadOptions, Retransmit, To, Work};
+use super::options::{LoadOptions, Retransmit, SECOND_NS, To, Work};
 use super::packet::{Fields, Reply, Style, Template, Templates, kind};
 use super::socket::{BATCH, BatchSocket, RECEIVE_BUF};
-use super::summary::{Latency, Summary};
+use super::summary::Summary;
+use super::tally::Tally;
 
 /// How often overdue exchanges are looked for and the ACK file is flushed.
 const SCAN_NS: u64 = 5_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
+
+/// Exchanges in flight if the options give no number.
+const CLOSED_LOOP_WINDOW: u32 = 64;
+const OPEN_LOOP_WINDOW: u32 = 20_000;
 
 /// Runs the load until its duration or count is reached or `stop` is set, and says what it found.
 ///
@@ -32,52 +34,6 @@ pub fn run(options: &LoadOptions, stop: &AtomicBool) -> Result<Summary> {
     Engine::new(options)?.run(stop)
 }
 
-/// What an exchange waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Free,
-    Offer,
-    Ack,
-    Renewal,
-    Answer(Work),
-}
-
-#[derive(Clone, Copy)]
-struct Exchange {
-    xid: u32,
-    client: u32,
-    phase: Phase,
-    tries: u32,
-    relay: u16,
-    address: Ipv4Addr,
-    server: Ipv4Addr,
-    first_ns: u64,
-    phase_ns: u64,
-    deadline_ns: u64,
-}
-
-const FREE: Exchange = Exchange {
-    xid: 0,
-    client: 0,
-    phase: Phase::Free,
-    tries: 0,
-    relay: 0,
-    address: Ipv4Addr::UNSPECIFIED,
-    server: Ipv4Addr::UNSPECIFIED,
-    first_ns: 0,
-    phase_ns: 0,
-    deadline_ns: 0,
-};
-
-#[derive(Default)]
-struct Histograms {
-    discover_offer: Histogram,
-    request_ack: Histogram,
-    dora: Histogram,
-    renew: Histogram,
-    query: Histogram,
-}
-
 struct Engine<'a> {
     options: &'a LoadOptions,
     style: Style,
@@ -85,11 +41,8 @@ struct Engine<'a> {
     sockets: Vec<BatchSocket>,
     servers: Vec<SockaddrIn>,
     rotation: usize,
-    exchanges: Vec<Exchange>,
-    free: Vec<u16>,
-    /// Exchanges from here on were never used: scans stop here.
-    used: usize,
-    generation: u16,
+    table: Table,
+    /// Leases that no exchange is about.
     held: Vec<Held>,
     keep_leases: bool,
     owners: Owners,
@@ -98,23 +51,24 @@ struct Engine<'a> {
     start: Instant,
     start_wall_us: u64,
     next_client: u32,
-    last_ack_ns: u64,
-    last_done_ns: u64,
-    histograms: Histograms,
-    summary: Summary,
+    tally: Tally,
 }
 
 impl<'a> Engine<'a> {
     fn new(options: &'a LoadOptions) -> Result<Self> {
         let style = Style { client_id: !options.no_client_id, option_82: !options.no_option_82 };
         let window = options.outstanding.unwrap_or(match options.rate {
-            Some(_) => 20_000,
-            None => 64,
-        }) as usize;
+            Some(_) => OPEN_LOOP_WINDOW,
+            None => CLOSED_LOOP_WINDOW,
+        });
         let held = match &options.leases {
             Some(path) => read_held(path)?,
             None if options.work.has(Work::Dora) => Vec::new(),
             None => bail!("this work needs leases: name the ACK file of an earlier run (--leases)"),
+        };
+        let acks = match &options.acks {
+            Some(path) => Some(AckWriter::create(path, style)?),
+            None => None,
         };
         let sockets =
             options.relays.iter().map(|at| BatchSocket::bind(*at)).collect::<Result<_>>()?;
@@ -126,29 +80,17 @@ impl<'a> Engine<'a> {
             sockets,
             servers: options.servers.iter().map(|at| SockaddrIn::from(*at)).collect(),
             rotation: 0,
-            exchanges: vec![FREE; window],
-            free: (0..window as u16).rev().collect(),
-            used: 0,
-            // Two runs after one another on the same port must not take each other's replies.
-            generation: wall.subsec_nanos() as u16,
-            keep_leases: [Work::Renew, Work::Release, Work::QueryIp, Work::QueryMac]
-                .into_iter()
-                .chain([Work::QueryClientId])
-                .any(|work| options.work.has(work)),
+            // Two runs after one another on one port must not take each other's replies.
+            table: Table::new(window, wall.subsec_micros() as u16),
             held,
+            keep_leases: options.work.uses_leases(),
             owners: Owners::new(),
-            acks: match &options.acks {
-                Some(path) => Some(AckWriter::create(path, style)?),
-                None => None,
-            },
+            acks,
             random: options.seed,
             start: Instant::now(),
             start_wall_us: wall.as_micros() as u64,
             next_client: 0,
-            last_ack_ns: 0,
-            last_done_ns: 0,
-            histograms: Histograms::default(),
-            summary: Summary::default(),
+            tally: Tally::default(),
         })
     }
 
@@ -158,21 +100,19 @@ impl<'a> Engine<'a> {
 
     fn run(mut self, stop: &AtomicBool) -> Result<Summary> {
         let end = self.options.duration.as_nanos() as u64;
+        let linger = self.options.linger.as_nanos() as u64;
         let (mut next_scan, mut next_line, mut stopped) = (SCAN_NS, SECOND_NS, None);
         loop {
             let now = self.now();
-            let all_begun = self.options.count.is_some_and(|count| self.summary.started >= count);
+            let (started, count) = (self.tally.summary.started, self.options.count);
+            let all_begun = count.is_some_and(|count| started >= count);
             if stopped.is_none() && (now >= end || all_begun || stop.load(Ordering::Relaxed)) {
                 stopped = Some(now);
             }
             match stopped {
                 None => self.begin_due(now),
-                Some(at) => {
-                    let linger = self.options.linger.as_nanos() as u64;
-                    if self.free.len() == self.exchanges.len() || now > at + linger {
-                        break;
-                    }
-                }
+                Some(at) if self.table.is_idle() || now > at + linger => break,
+                Some(_) => {}
             }
             self.flush();
             let received = self.receive();
@@ -192,29 +132,26 @@ impl<'a> Engine<'a> {
             }
         }
         self.flush_acks()?;
-        let now = self.now();
-        self.finish(stopped.unwrap_or(now), now)
+        self.finish(stopped.unwrap_or(end))
     }
 
     /// Begins the exchanges that are due, one batch at most: replies must not wait for long.
     fn begin_due(&mut self, now: u64) {
-        let room = match self.options.count {
-            Some(count) => count - self.summary.started.min(count),
-            None => u64::MAX,
-        };
+        let Summary { started, starved, .. } = self.tally.summary;
+        let room = self.options.count.map_or(u64::MAX, |count| count.saturating_sub(started));
         match self.options.rate {
             Some(rate) => {
                 let due = (now as f64 * rate / 1e9) as u64;
-                let behind = due.saturating_sub(self.summary.started + self.summary.starved);
+                let behind = due.saturating_sub(started + starved);
                 for _ in 0..behind.min(BATCH as u64).min(room) {
                     if !self.begin(now) {
-                        self.summary.starved += 1;
+                        self.tally.summary.starved += 1;
                     }
                 }
             }
             None => {
                 for _ in 0..room.min(BATCH as u64) {
-                    if self.free.is_empty() || !self.begin(now) {
+                    if self.table.is_full() || !self.begin(now) {
                         break;
                     }
                 }
@@ -222,7 +159,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Begins one exchange; false if none of them is free or no lease is there to use.
+    /// Begins one exchange; false if no place is free or no lease is there to use.
     fn begin(&mut self, now: u64) -> bool {
         let draw = self.draw();
         let mut work = self.options.work.pick(draw);
@@ -232,79 +169,69 @@ impl<'a> Engine<'a> {
             }
             work = Work::Dora; // A mixed run has to begin somewhere.
         }
-        let Some(index) = self.free.pop() else { return false };
-        let held = match work {
-            Work::Dora => {
-                let client = self
-                    .options
-                    .first_client
-                    .wrapping_add(self.next_client % self.options.clients.max(1));
-                self.next_client = self.next_client.wrapping_add(1);
-                Held { client, address: Ipv4Addr::UNSPECIFIED, server: Ipv4Addr::UNSPECIFIED }
-            }
-            // Renewed or released by one exchange at a time: taken out while it is under way.
-            Work::Renew | Work::Release => {
-                let at = (draw >> 16) as usize % self.held.len();
-                self.held.swap_remove(at)
-            }
-            _ => self.held[(draw >> 16) as usize % self.held.len()],
-        };
-        self.generation = self.generation.wrapping_add(1);
-        self.used = self.used.max(usize::from(index) + 1);
-        self.exchanges[usize::from(index)] = Exchange {
-            xid: u32::from(self.generation) << 16 | u32::from(index),
-            client: held.client,
+        let Some(index) = self.table.take() else { return false };
+        let Held { client, address, server } = self.subject(work, draw);
+        self.table[index] = Exchange {
+            xid: self.table.fresh_xid(index),
+            client,
             phase: match work {
                 Work::Dora => Phase::Offer,
                 Work::Renew => Phase::Renewal,
                 other => Phase::Answer(other),
             },
             tries: 0,
-            relay: (held.client as usize % self.sockets.len()) as u16,
-            address: held.address,
-            server: held.server,
+            relay: (client as usize % self.sockets.len()) as u16,
+            address,
+            server,
             first_ns: now,
             phase_ns: now,
             deadline_ns: 0,
         };
-        self.summary.started += 1;
+        self.tally.summary.started += 1;
         self.transmit(index, now);
         if work == Work::Release {
-            self.owners.release(held.address);
+            self.owners.release(address);
             self.record(AckKind::Release, index, 0, false, now);
-            self.summary.done += 1;
-            self.free_exchange(index);
+            self.tally.done(now);
+            self.table.release(index);
         }
         true
+    }
+
+    /// Who or what an exchange is about: the next new client, or a lease.
+    fn subject(&mut self, work: Work, draw: u64) -> Held {
+        let lease = || (draw >> 16) as usize % self.held.len();
+        match work {
+            Work::Dora => {
+                let number = self.next_client % self.options.clients.max(1);
+                self.next_client = self.next_client.wrapping_add(1);
+                Held {
+                    client: self.options.first_client.wrapping_add(number),
+                    address: Ipv4Addr::UNSPECIFIED,
+                    server: Ipv4Addr::UNSPECIFIED,
+                }
+            }
+            // One exchange at a time about a lease: it is taken out while that is under way.
+            Work::Renew | Work::Release => self.held.swap_remove(lease()),
+            Work::QueryIp | Work::QueryMac | Work::QueryClientId => self.held[lease()],
+        }
     }
 
     /// Sends the message of the exchange's phase and sets its next deadline.
     fn transmit(&mut self, index: u16, now: u64) {
         let draw = self.draw();
-        let exchange = &mut self.exchanges[usize::from(index)];
-        exchange.deadline_ns = now
-            + match self.options.retransmit {
-                Retransmit::Never => self.options.patience.as_nanos() as u64,
-                Retransmit::Every(interval) => interval.as_nanos() as u64,
-                Retransmit::Rfc => {
-                    let doubled = (4 * SECOND_NS) << exchange.tries.min(4);
-                    doubled - SECOND_NS + draw % (2 * SECOND_NS)
-                }
-            };
-        let template: &Template = match exchange.phase {
-            Phase::Offer => &self.templates.discover,
-            Phase::Ack => &self.templates.request,
-            Phase::Renewal => &self.templates.renew,
-            Phase::Answer(Work::Release) => &self.templates.release,
-            Phase::Answer(Work::QueryMac) => &self.templates.query_mac,
-            Phase::Answer(Work::QueryClientId) => &self.templates.query_client_id,
-            Phase::Answer(_) => &self.templates.query_ip,
+        let exchange = &mut self.table[index];
+        exchange.deadline_ns = now + self.options.patience_ns(exchange.tries, draw);
+        let (template, by_address): (&Template, bool) = match exchange.phase {
+            Phase::Offer => (&self.templates.discover, false),
+            Phase::Ack => (&self.templates.request, false),
+            Phase::Renewal => (&self.templates.renew, true),
+            Phase::Answer(Work::Release) => (&self.templates.release, true),
+            Phase::Answer(Work::QueryMac) => (&self.templates.query_mac, false),
+            Phase::Answer(Work::QueryClientId) => (&self.templates.query_client_id, false),
+            Phase::Answer(_) => (&self.templates.query_ip, true),
             Phase::Free => return,
         };
-        let by_address = matches!(
-            exchange.phase,
-            Phase::Renewal | Phase::Answer(Work::QueryIp) | Phase::Answer(Work::Release)
-        );
         let relay = usize::from(exchange.relay);
         let fields = Fields {
             xid: exchange.xid,
@@ -348,39 +275,34 @@ impl<'a> Engine<'a> {
                 self.reply(&packet[..length], now);
             }
         }
-        self.summary.packets_received += total as u64;
+        self.tally.summary.packets_received += total as u64;
         total
     }
 
     /// Advances the exchange that a reply belongs to.
     fn reply(&mut self, packet: &[u8], now: u64) {
         let reply = Reply::read(packet);
-        let index = reply.map_or(0, |reply| reply.xid & 0xffff) as u16;
-        let exchange = self.exchanges.get(usize::from(index));
-        match (reply, exchange) {
-            (Some(reply), Some(exchange)) if exchange.xid == reply.xid => {
-                match (exchange.phase, reply.kind) {
-                    (Phase::Offer, kind::OFFER) => self.offered(index, &reply, now),
-                    (Phase::Ack | Phase::Renewal, kind::ACK) => {
-                        self.acknowledged(index, &reply, now);
-                    }
-                    (Phase::Ack | Phase::Renewal, kind::NAK) => self.refused(index, now),
-                    (
-                        Phase::Answer(_),
-                        kind::LEASEACTIVE | kind::LEASEUNASSIGNED | kind::LEASEUNKNOWN,
-                    ) => self.answered(index, reply.kind, now),
-                    _ => self.summary.extra_replies += 1,
-                }
+        let place = reply.and_then(|reply| Some((reply, self.table.find(reply.xid)?)));
+        let Some((reply, index)) = place else {
+            self.tally.summary.extra_replies += 1;
+            return;
+        };
+        match (self.table[index].phase, reply.kind) {
+            (Phase::Offer, kind::OFFER) => self.offered(index, &reply, now),
+            (Phase::Ack | Phase::Renewal, kind::ACK) => self.acknowledged(index, &reply, now),
+            (Phase::Ack | Phase::Renewal, kind::NAK) => self.refused(index, now),
+            (Phase::Answer(_), kind::LEASEACTIVE | kind::LEASEUNASSIGNED | kind::LEASEUNKNOWN) => {
+                self.answered(index, reply.kind, now)
             }
-            _ => self.summary.extra_replies += 1,
+            _ => self.tally.summary.extra_replies += 1,
         }
     }
 
     fn offered(&mut self, index: u16, reply: &Reply<'_>, now: u64) {
-        let exchange = &mut self.exchanges[usize::from(index)];
-        self.histograms.discover_offer.record(now - exchange.phase_ns);
+        let exchange = &mut self.table[index];
+        self.tally.discover_offer.record(now - exchange.phase_ns);
         if self.style.option_82 && !reply.echoes_relay_of(exchange.client) {
-            self.summary.option_82_faults += 1;
+            self.tally.summary.option_82_faults += 1;
         }
         exchange.address = reply.yiaddr;
         exchange.server = reply.server;
@@ -391,34 +313,32 @@ impl<'a> Engine<'a> {
     }
 
     fn acknowledged(&mut self, index: u16, reply: &Reply<'_>, now: u64) {
-        let exchange = &mut self.exchanges[usize::from(index)];
-        let renewal = exchange.phase == Phase::Renewal;
+        let exchange = &mut self.table[index];
         exchange.address = reply.yiaddr;
         exchange.server = reply.server;
-        let (client, taken) = (exchange.client, now - exchange.phase_ns);
-        let (address, server) = (exchange.address, exchange.server);
-        let histogram = match renewal {
-            true => &mut self.histograms.renew,
-            false => &mut self.histograms.request_ack,
+        let exchange = *exchange;
+        let kind = match exchange.phase {
+            Phase::Renewal => {
+                self.tally.renew.record(now - exchange.phase_ns);
+                AckKind::Renew
+            }
+            _ => {
+                self.tally.request_ack.record(now - exchange.phase_ns);
+                self.tally.dora.record(now - exchange.first_ns);
+                AckKind::Dora
+            }
         };
-        histogram.record(taken);
-        if !renewal {
-            self.histograms.dora.record(now - exchange.first_ns);
-        }
+        let Exchange { client, address, server, .. } = exchange;
         let echoed = reply.echoes_relay_of(client);
         if self.style.option_82 && !echoed {
-            self.summary.option_82_faults += 1;
+            self.tally.summary.option_82_faults += 1;
         }
         let seconds = (now / SECOND_NS) as u32;
         let expires = seconds.saturating_add(reply.lease_seconds);
         if self.owners.promise(address, client, seconds, expires) {
-            self.summary.duplicates += 1;
+            self.tally.summary.duplicates += 1;
         }
-        if now - self.last_ack_ns > (self.summary.longest_gap_ms * 1e6) as u64 {
-            self.gap(now);
-        }
-        self.last_ack_ns = now;
-        let kind = if renewal { AckKind::Renew } else { AckKind::Dora };
+        self.tally.ack(now);
         self.record(kind, index, reply.lease_seconds, echoed, now);
         if self.keep_leases {
             self.held.push(Held { client, address, server });
@@ -427,52 +347,37 @@ impl<'a> Engine<'a> {
     }
 
     fn refused(&mut self, index: u16, now: u64) {
-        self.summary.naks += 1;
-        let exchange = &mut self.exchanges[usize::from(index)];
-        if exchange.phase == Phase::Ack && self.options.retransmit != Retransmit::Never {
+        self.tally.summary.naks += 1;
+        let selecting = self.table[index].phase == Phase::Ack;
+        if selecting && self.options.retransmit != Retransmit::Never {
             self.start_again(index, now);
         } else {
-            self.free_exchange(index);
+            self.table.release(index);
         }
     }
 
     fn answered(&mut self, index: u16, kind: u8, now: u64) {
-        let exchange = &self.exchanges[usize::from(index)];
-        self.histograms.query.record(now - exchange.phase_ns);
+        self.tally.query.record(now - self.table[index].phase_ns);
         match kind {
-            kind::LEASEACTIVE => self.summary.query_active += 1,
-            kind::LEASEUNASSIGNED => self.summary.query_unassigned += 1,
-            _ => self.summary.query_unknown += 1,
+            kind::LEASEACTIVE => self.tally.summary.query_active += 1,
+            kind::LEASEUNASSIGNED => self.tally.summary.query_unassigned += 1,
+            _ => self.tally.summary.query_unknown += 1,
         }
         self.complete(index, now);
     }
 
     fn complete(&mut self, index: u16, now: u64) {
-        self.summary.done += 1;
-        self.last_done_ns = now;
-        self.waited(index, now);
-        self.free_exchange(index);
-    }
-
-    fn waited(&mut self, index: u16, now: u64) {
-        let exchange = &self.exchanges[usize::from(index)];
-        let waited = (now - exchange.first_ns) as f64 / 1e6;
-        if waited > self.summary.worst_wait_ms {
-            self.summary.worst_wait_ms = waited;
-            self.summary.worst_client = Some(exchange.client);
-        }
-    }
-
-    fn gap(&mut self, now: u64) {
-        self.summary.longest_gap_ms = (now - self.last_ack_ns) as f64 / 1e6;
-        self.summary.longest_gap_at_seconds = self.last_ack_ns as f64 / 1e9;
+        let Exchange { client, first_ns, .. } = self.table[index];
+        self.tally.done(now);
+        self.tally.waited(client, first_ns, now);
+        self.table.release(index);
     }
 
     /// Back to DISCOVER with a new transaction; the client goes on waiting since its first one.
     fn start_again(&mut self, index: u16, now: u64) {
-        self.generation = self.generation.wrapping_add(1);
-        let exchange = &mut self.exchanges[usize::from(index)];
-        exchange.xid = u32::from(self.generation) << 16 | u32::from(index);
+        let xid = self.table.fresh_xid(index);
+        let exchange = &mut self.table[index];
+        exchange.xid = xid;
         exchange.phase = Phase::Offer;
         exchange.phase_ns = now;
         exchange.tries = 0;
@@ -481,59 +386,45 @@ impl<'a> Engine<'a> {
 
     /// Sends again, or gives up, what was not answered in time.
     fn overdue(&mut self, now: u64) {
-        for index in 0..self.used {
-            let exchange = self.exchanges[index];
+        for index in self.table.places() {
+            let exchange = self.table[index];
             if exchange.phase == Phase::Free || exchange.deadline_ns > now {
                 continue;
             }
-            let slot = index as u16;
             if self.options.retransmit == Retransmit::Never {
-                self.summary.drops += 1;
-                self.waited(slot, now);
-                self.give_back(&exchange);
-                self.free_exchange(slot);
+                self.give_up(index, now);
                 continue;
             }
-            self.summary.retransmissions += 1;
-            self.exchanges[index].tries += 1;
+            self.tally.summary.retransmissions += 1;
+            self.table[index].tries += 1;
             if exchange.phase == Phase::Ack && exchange.tries + 1 >= self.options.request_tries {
-                self.start_again(slot, now);
+                self.start_again(index, now);
             } else {
-                self.transmit(slot, now);
+                self.transmit(index, now);
             }
         }
     }
 
-    /// A renewal that failed leaves its client the lease it had.
-    fn give_back(&mut self, exchange: &Exchange) {
-        if exchange.phase == Phase::Renewal {
-            let Exchange { client, address, server, .. } = *exchange;
+    fn give_up(&mut self, index: u16, now: u64) {
+        let Exchange { client, address, server, first_ns, phase, .. } = self.table[index];
+        self.tally.summary.drops += 1;
+        self.tally.waited(client, first_ns, now);
+        if phase == Phase::Renewal {
+            // Its client still has the lease.
             self.held.push(Held { client, address, server });
         }
-    }
-
-    fn free_exchange(&mut self, index: u16) {
-        self.exchanges[usize::from(index)].phase = Phase::Free;
-        self.free.push(index);
+        self.table.release(index);
     }
 
     fn record(&mut self, kind: AckKind, index: u16, lease_seconds: u32, echoed: bool, now: u64) {
         let Some(acks) = &mut self.acks else { return };
-        let exchange = &self.exchanges[usize::from(index)];
+        let Exchange { client, address, server, .. } = self.table[index];
         let monotonic_us = now / 1000;
-        let event = Event {
-            monotonic_us,
-            // One clock, read once: a step of the wall clock cannot reorder the file.
-            wall_us: self.start_wall_us + monotonic_us,
-            kind,
-            client: exchange.client,
-            address: exchange.address,
-            lease_seconds,
-            server: exchange.server,
-            echoed,
-        };
-        // A failure shows at the next flush, which reports it.
-        let _ = acks.write(&event);
+        // One clock, read once: a step of the wall clock cannot reorder the file.
+        let wall_us = self.start_wall_us + monotonic_us;
+        let event =
+            Event { monotonic_us, wall_us, kind, client, address, lease_seconds, server, echoed };
+        acks.write(&event);
     }
 
     fn flush_acks(&mut self) -> Result<()> {
@@ -548,7 +439,7 @@ impl<'a> Engine<'a> {
         let now = self.now();
         let mut until = next_scan;
         if let (Some(rate), true) = (self.options.rate, beginning) {
-            let begun = self.summary.started + self.summary.starved;
+            let begun = self.tally.summary.started + self.tally.summary.starved;
             until = until.min(((begun + 1) as f64 * 1e9 / rate) as u64);
         }
         if until <= now {
@@ -557,8 +448,7 @@ impl<'a> Engine<'a> {
         let mut descriptors: Vec<PollFd<'_>> = self
             .sockets
             .iter()
-            .map(|socket| -> BorrowedFd<'_> { socket.descriptor() })
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .map(|socket| PollFd::new(socket.descriptor(), PollFlags::POLLIN))
             .collect();
         let timeout = TimeSpec::nanoseconds((until - now) as i64);
         // Interrupted or timed out: the loop looks at the clock and the sockets either way.
@@ -566,7 +456,7 @@ impl<'a> Engine<'a> {
     }
 
     fn line(&self, now: u64) {
-        let Summary { started, done, drops, naks, retransmissions, .. } = self.summary;
+        let Summary { started, done, drops, naks, retransmissions, .. } = self.tally.summary;
         eprintln!(
             "{:7.1} s: started {started} done {done} drops {drops} naks {naks} \
              retransmissions {retransmissions}",
@@ -574,39 +464,23 @@ impl<'a> Engine<'a> {
         );
     }
 
-    fn finish(mut self, stopped: u64, now: u64) -> Result<Summary> {
+    fn finish(mut self, stopped: u64) -> Result<Summary> {
+        let now = self.now();
         let mut waiting_for_ack = false;
-        for index in 0..self.used {
-            let exchange = self.exchanges[index];
-            if exchange.phase != Phase::Free {
-                self.summary.unfinished += 1;
-                self.waited(index as u16, now);
-                waiting_for_ack |= !matches!(exchange.phase, Phase::Answer(_));
+        for index in self.table.places() {
+            let Exchange { client, first_ns, phase, .. } = self.table[index];
+            if phase != Phase::Free {
+                self.tally.summary.unfinished += 1;
+                self.tally.waited(client, first_ns, now);
+                waiting_for_ack |= !matches!(phase, Phase::Answer(_));
             }
         }
-        if waiting_for_ack && now - self.last_ack_ns > (self.summary.longest_gap_ms * 1e6) as u64 {
-            self.gap(now);
+        if waiting_for_ack {
+            self.tally.ack(now);
         }
-        // Open loop: the offered load's time. Closed: until the last of the window was answered.
-        let span = match self.options.rate {
-            Some(_) => stopped,
-            None => self.last_done_ns.max(if self.summary.unfinished > 0 { stopped } else { 0 }),
-        };
-        let usage = getrusage(UsageWho::RUSAGE_SELF).context("getrusage")?;
-        let cpu_us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        let summary = &mut self.summary;
-        summary.seconds = span as f64 / 1e9;
-        summary.rate = if span > 0 { summary.done as f64 * 1e9 / span as f64 } else { 0.0 };
-        summary.drop_percent = 100.0 * summary.drops as f64 / summary.started.max(1) as f64;
-        summary.send_errors = self.sockets.iter().map(|socket| socket.send_errors).sum();
-        summary.packets_sent = self.sockets.iter().map(|socket| socket.sent).sum();
-        summary.discover_offer = Latency::of(&self.histograms.discover_offer);
-        summary.request_ack = Latency::of(&self.histograms.request_ack);
-        summary.dora = Latency::of(&self.histograms.dora);
-        summary.renew = Latency::of(&self.histograms.renew);
-        summary.query = Latency::of(&self.histograms.query);
-        summary.cpu_seconds = cpu_us as f64 / 1e6;
-        Ok(self.summary)
+        self.tally.summary.send_errors = self.sockets.iter().map(|each| each.send_errors).sum();
+        self.tally.summary.packets_sent = self.sockets.iter().map(|each| each.sent).sum();
+        self.tally.finish(stopped, self.options.rate.is_some())
     }
 
     /// splitmix64: small, seeded, good enough to choose leases.

@@ -20,6 +20,7 @@
 
 mod acks;
 mod engine;
+mod exchange;
 mod histogram;
 mod leases;
 mod null_server;
@@ -27,6 +28,7 @@ mod options;
 mod packet;
 mod socket;
 mod summary;
+mod tally;
 
 pub use acks::{Ack, AckKind, read_acks, service_gap};
 pub use engine::run;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
+
 /// One kind of exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Work {
@@ -67,7 +69,12 @@ impl Mix {
         self.0[0].0
     }
 
-    /// Whether new clients join, so that leases come without a file.
+    /// Whether any of the work is about leases that are held.
+    pub(super) fn uses_leases(&self) -> bool {
+        self.0.iter().any(|(each, _)| *each != Work::Dora)
+    }
+
+    /// Whether this work is part of it.
     pub(super) fn has(&self, work: Work) -> bool {
         self.0.iter().any(|(each, _)| *each == work)
     }
@@ -230,6 +237,19 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// How long to wait for an answer to try number `tries`; `draw` is random.
+    pub(super) fn patience_ns(&self, tries: u32, draw: u64) -> u64 {
+        match self.retransmit {
+            Retransmit::Never => self.patience.as_nanos() as u64,
+            Retransmit::Every(interval) => interval.as_nanos() as u64,
+            // RFC 2131 §4.1: 4, 8, 16, 32, 64 s, each ± 1 s.
+            Retransmit::Rfc => {
+                let doubled = (4 * SECOND_NS) << tries.min(4);
+                doubled - SECOND_NS + draw % (2 * SECOND_NS)
+            }
+        }
+    }
+
     /// A closed loop of new clients through one relay agent, everything else as the command
     /// line's defaults have it.
     pub fn new(servers: Vec<SocketAddrV4>, relay: SocketAddrV4) -> Self {
@@ -282,6 +302,20 @@ mod tests {
         assert_eq!((picked(Work::Dora), picked(Work::Renew), picked(Work::QueryIp)), (1, 6, 3));
         for bad in ["", "dora=0", "dora=x", "fly", "dora,,renew"] {
             assert!(bad.parse::<Mix>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn back_off_doubles_from_four_to_sixty_four_seconds() {
+        let server = "127.0.0.1:67".parse().expect("an address");
+        let mut options = LoadOptions::new(vec![server], server);
+        options.retransmit = Retransmit::Rfc;
+        for (tries, seconds) in [(0, 4), (1, 8), (2, 16), (3, 32), (4, 64), (9, 64)] {
+            for draw in [0, SECOND_NS, u64::MAX] {
+                let patience = options.patience_ns(tries, draw);
+                let off = patience.abs_diff(seconds * SECOND_NS);
+                assert!(off <= SECOND_NS, "try {tries}: {patience} ns");
+            }
         }
     }
 }
