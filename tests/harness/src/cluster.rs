@@ -127,7 +127,7 @@ impl Cluster {
         let path = self.folder.path().join("network.toml");
         std::fs::write(&path, network).context("cannot write network.toml")?;
         let path = path.display().to_string();
-        self.running()?.succeed(&["config", "apply", &path, "--yes"])?;
+        self.running()?.succeed(&["config", "apply", &path])?;
         Ok(())
     }
 

@@ -254,7 +254,7 @@ impl Member {
     /// The binary cannot be run; its own failure is in the output.
     pub fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(binary()?);
-        command.args(arguments).args(["--admin", &self.admin_url()]);
+        command.args(arguments).env("LEASEHOLD_ADMIN", self.admin_url());
         command.stdin(Stdio::null()).output().context("cannot run leasehold")
     }
 

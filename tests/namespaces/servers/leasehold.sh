@@ -19,7 +19,7 @@ names() {
 }
 
 number() { case $1 in server1) echo 1 ;; server2) echo 2 ;; witness) echo 3 ;; esac; }
-admin() { inside "$1" "$LEASEHOLD_BIN" "${@:2}" --admin http://127.0.0.1:6780; }
+admin() { LEASEHOLD_ADMIN=http://127.0.0.1:6780 inside "$1" "$LEASEHOLD_BIN" "${@:2}"; }
 
 launch() {
   local folder=$STATE/$1 at role=server
@@ -88,7 +88,7 @@ options = { routers = ["10.16.0.1"] }
 [leasequery]
 permitted = ["10.16.0.0/12", "192.0.2.0/24"]
 CONF
-  admin server1 config apply "$STATE/network.toml" --yes
+  admin server1 config apply "$STATE/network.toml"
 }
 
 is_ready() {
