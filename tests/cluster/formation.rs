@@ -12,6 +12,8 @@ use tests::cluster::{Cluster, NETWORK};
 use tests::member::{Member, binary};
 use tests::{process, wait};
 
+use crate::machine_shared;
+
 /// Exit status 1, and every one of `words` in what was said.
 fn refused(output: &Output, words: &[&str]) -> Result<()> {
     let said = [&output.stdout[..], &output.stderr[..]].concat();
@@ -53,12 +55,14 @@ fn changed(member: &Member, from: &str, to: &str) -> Result<PathBuf> {
 
 #[test]
 fn a_second_init_is_refused() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::start(1, false)?;
     refused(&cluster.members[0].command(&["cluster", "init"])?, &["already"])
 }
 
 #[test]
 fn a_wrong_token_and_a_used_one_are_refused() -> Result<()> {
+    let _machine = machine_shared();
     let mut cluster = Cluster::unformed(3, false)?;
     for member in &mut cluster.members {
         member.start()?;
@@ -76,6 +80,7 @@ fn a_wrong_token_and_a_used_one_are_refused() -> Result<()> {
 
 #[test]
 fn a_member_id_that_is_taken_is_refused() -> Result<()> {
+    let _machine = machine_shared();
     let mut cluster = Cluster::unformed(3, false)?;
     let twin = changed(&cluster.members[2], "id = 3", "id = 2")?;
     for member in &mut cluster.members[..2] {
@@ -96,6 +101,7 @@ fn a_member_id_that_is_taken_is_refused() -> Result<()> {
 
 #[test]
 fn an_unreachable_peer_is_named() -> Result<()> {
+    let _machine = machine_shared();
     let mut cluster = Cluster::unformed(2, false)?;
     let nobody = cluster.members[0].places.peer.to_string();
     cluster.members[1].start()?;
@@ -105,6 +111,7 @@ fn an_unreachable_peer_is_named() -> Result<()> {
 
 #[test]
 fn a_taken_port_is_named() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::unformed(1, false)?;
     let member = &cluster.members[0];
     for place in [member.places.peer, member.places.admin] {
@@ -118,6 +125,7 @@ fn a_taken_port_is_named() -> Result<()> {
 
 #[test]
 fn a_data_directory_that_is_not_ours_is_named() -> Result<()> {
+    let _machine = machine_shared();
     let mut cluster = Cluster::unformed(2, false)?;
     let data_dir = cluster.members[0].data_dir();
     let shown = data_dir.display().to_string();
@@ -142,6 +150,7 @@ fn a_data_directory_that_is_not_ours_is_named() -> Result<()> {
 
 #[test]
 fn a_bad_member_file_is_refused_with_file_line_key_and_reason() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::unformed(1, false)?;
     let member = &cluster.members[0];
     let cases = [
@@ -158,6 +167,7 @@ fn a_bad_member_file_is_refused_with_file_line_key_and_reason() -> Result<()> {
 
 #[test]
 fn a_bad_network_file_is_refused_whole_and_what_runs_goes_on() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::start(1, false)?;
     let member = &cluster.members[0];
     let before = member.succeed(&["config", "show"])?;

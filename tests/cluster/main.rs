@@ -5,3 +5,18 @@ mod formation;
 mod packets;
 mod takeover;
 mod truth;
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Tests that measure time have the machine to themselves; the others share it.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// For a test whose result does not depend on how fast things go.
+fn machine_shared() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test with a bound on time.
+fn machine_alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -6,12 +6,15 @@ use tests::cluster::Cluster;
 use tests::packet::{Packet, kind, option};
 use tests::wait;
 
+use crate::machine_shared;
+
 fn drops(cluster: &Cluster) -> Result<f64> {
     Ok(cluster.members[0].metric("leasehold_dhcp_drops_total", &[])?.unwrap_or(0.0))
 }
 
 #[test]
 fn a_malformed_packet_is_dropped_and_counted_with_its_reason() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::start(1, false)?;
     let relay = cluster.relay(1, 0)?;
     let good = Packet { giaddr: relay.giaddr(), ..Client::new(1).discover() }.encode();

@@ -11,6 +11,8 @@ use tests::cluster::Cluster;
 use tests::load::{self, Ack, LoadOptions, Retransmit, Summary, read_acks, service_gap};
 use tests::wait;
 
+use crate::machine_alone;
+
 const KILLS: usize = 20;
 /// How many ACKs must follow a kill before the next one: proof that service went on.
 const ACKS_BETWEEN: u64 = 200;
@@ -49,9 +51,10 @@ fn wait_for_acks(path: &Path, more: u64) -> Result<()> {
     })
 }
 
-/// proves [AV-Q1]
+// proves [AV-Q1]
 #[test]
 fn no_acked_binding_is_lost_when_the_leader_is_killed_twenty_times() -> Result<()> {
+    let _machine = machine_alone();
     let mut cluster = Cluster::start(2, true)?;
     let acks_path = cluster.folder().join("acks");
     let mut options = LoadOptions::new(cluster.servers(), cluster.relay_address(1));

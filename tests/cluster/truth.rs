@@ -9,6 +9,8 @@ use tests::packet::{Packet, kind, option};
 use tests::requestor::{Key, query};
 use tests::wait;
 
+use crate::machine_shared;
+
 /// What of a reply two members must agree on.
 #[derive(Debug, PartialEq)]
 struct Told {
@@ -50,6 +52,7 @@ fn agree(cluster: &Cluster, key: &Key) -> Result<Packet> {
 
 #[test]
 fn two_members_answer_the_same_leasequery_alike() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::start(2, true)?;
     let client = Client::new(1);
     let ack = client.obtain(&cluster.relay(1, 0)?)?;
@@ -72,6 +75,7 @@ fn two_members_answer_the_same_leasequery_alike() -> Result<()> {
 
 #[test]
 fn a_lease_taken_from_one_server_is_renewed_by_the_other() -> Result<()> {
+    let _machine = machine_shared();
     let mut cluster = Cluster::start(2, true)?;
     let client = Client::new(2);
     let ack = client.obtain(&cluster.relay(1, 0)?)?;
@@ -86,6 +90,7 @@ fn a_lease_taken_from_one_server_is_renewed_by_the_other() -> Result<()> {
 
 #[test]
 fn every_member_lists_the_lease_with_its_relay_information() -> Result<()> {
+    let _machine = machine_shared();
     let cluster = Cluster::start(2, true)?;
     let client = Client::new(3);
     let ack = client.obtain(&cluster.relay(1, 0)?)?;

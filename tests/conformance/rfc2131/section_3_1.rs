@@ -6,7 +6,8 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{LEASE_SECONDS, client, first_link, in_first_pool, is, server_id};
 
-/// proves [H-01], proves [H-42]
+// proves [H-01]
+// proves [H-42]
 #[test]
 fn a_client_obtains_an_address_of_its_link_and_may_use_it_for_the_lease_time() -> Result<()> {
     let (relay, client) = (first_link()?, client());

@@ -5,7 +5,8 @@ use tests::client::Client;
 
 use crate::fixture::{client, first_link};
 
-/// proves [H-29], proves [O-24]
+// proves [H-29]
+// proves [O-24]
 #[test]
 fn the_client_identifier_is_the_client_and_without_one_the_hardware_address_is() -> Result<()> {
     let relay = first_link()?;

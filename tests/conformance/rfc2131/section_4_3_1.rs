@@ -9,7 +9,7 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, in_first_pool, is, second_link};
 
-/// proves [H-32]
+// proves [H-32]
 #[test]
 fn a_client_is_offered_the_address_it_has() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -19,7 +19,7 @@ fn a_client_is_offered_the_address_it_has() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-32]
+// proves [H-32]
 #[test]
 fn a_client_is_offered_the_address_it_had() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -31,7 +31,7 @@ fn a_client_is_offered_the_address_it_had() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-32]
+// proves [H-32]
 #[test]
 fn a_client_is_offered_the_free_address_it_asks_for() -> Result<()> {
     let (relay, wanted) = (first_link()?, Ipv4Addr::new(10, 16, 200, 77));
@@ -56,7 +56,7 @@ fn an_address_that_cannot_be_had_is_not_offered_but_another_is() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-33]
+// proves [H-33]
 #[test]
 fn giaddr_chooses_the_link() -> Result<()> {
     let (first, second) = (first_link()?, second_link()?);
@@ -76,7 +76,7 @@ fn one_client_may_hold_an_address_on_each_link() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-35]
+// proves [H-35]
 #[test]
 fn an_offered_address_is_not_offered_to_another_client() -> Result<()> {
     let relay = first_link()?;
@@ -87,7 +87,8 @@ fn an_offered_address_is_not_offered_to_another_client() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-37], proves [H-39]
+// proves [H-37]
+// proves [H-39]
 #[test]
 fn requested_parameters_come_once_each_and_in_the_order_asked_for() -> Result<()> {
     let relay = first_link()?;

@@ -8,7 +8,7 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{LEASE_SECONDS, client, first_link, is, second_link};
 
-/// proves [H-41]
+// proves [H-41]
 #[test]
 fn request_for_another_server_frees_our_offer() -> Result<()> {
     let (relay, chooser) = (first_link()?, client());
@@ -24,7 +24,7 @@ fn request_for_another_server_frees_our_offer() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-43]
+// proves [H-43]
 #[test]
 fn selecting_an_address_that_another_client_has_is_refused() -> Result<()> {
     let relay = first_link()?;
@@ -36,14 +36,14 @@ fn selecting_an_address_that_another_client_has_is_refused() -> Result<()> {
     is(&relay.exchange(&thief.request_offered(&ack), PATIENCE)?, kind::NAK)
 }
 
-/// proves [H-44]
+// proves [H-44]
 #[test]
 fn unknown_client_reboots_and_hears_nothing() -> Result<()> {
     let relay = first_link()?;
     relay.stays_silent(&client().request_reboot(Ipv4Addr::new(10, 16, 77, 1)))
 }
 
-/// proves [H-45]
+// proves [H-45]
 #[test]
 fn client_that_reboots_on_another_network_is_refused() -> Result<()> {
     let relay = first_link()?;
@@ -55,7 +55,7 @@ fn client_that_reboots_on_another_network_is_refused() -> Result<()> {
     is(&elsewhere.exchange(&moved.request_reboot(address), PATIENCE)?, kind::NAK)
 }
 
-/// proves [H-46]
+// proves [H-46]
 #[test]
 fn known_client_that_reboots_with_a_wrong_address_is_refused() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -76,7 +76,8 @@ fn known_client_that_reboots_with_its_address_gets_the_lease_anew() -> Result<()
     Ok(())
 }
 
-/// proves [H-49], proves [H-50]
+// proves [H-49]
+// proves [H-50]
 #[test]
 fn a_lease_is_extended_for_its_client() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -88,7 +89,7 @@ fn a_lease_is_extended_for_its_client() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-50]
+// proves [H-50]
 #[test]
 fn a_lease_of_another_client_is_not_extended() -> Result<()> {
     let (relay, owner) = (first_link()?, client());
@@ -100,7 +101,7 @@ fn a_lease_of_another_client_is_not_extended() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-52]
+// proves [H-52]
 #[test]
 fn times_come_in_their_order() -> Result<()> {
     let ack = client().obtain(&first_link()?)?;

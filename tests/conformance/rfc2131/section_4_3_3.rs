@@ -6,7 +6,7 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, server_id};
 
-/// proves [H-53]
+// proves [H-53]
 #[test]
 fn a_declined_address_is_given_to_nobody_not_even_its_client() -> Result<()> {
     let (relay, client) = (first_link()?, client());

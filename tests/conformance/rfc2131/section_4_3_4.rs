@@ -7,7 +7,7 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, is, server_id};
 
-/// proves [H-54]
+// proves [H-54]
 #[test]
 fn a_released_address_is_no_longer_leased() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -17,7 +17,7 @@ fn a_released_address_is_no_longer_leased() -> Result<()> {
     is(&reply, kind::LEASEUNASSIGNED)
 }
 
-/// proves [H-54]
+// proves [H-54]
 #[test]
 fn a_lease_is_released_by_its_client_only() -> Result<()> {
     let (relay, owner) = (first_link()?, client());

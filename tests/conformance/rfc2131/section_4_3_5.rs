@@ -9,7 +9,7 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, is};
 
-/// proves [H-55]
+// proves [H-55]
 #[test]
 fn an_inform_is_answered_with_parameters_and_without_any_lease() -> Result<()> {
     let (relay, address) = (first_link()?, Ipv4Addr::new(10, 16, 222, 1));

@@ -23,7 +23,11 @@ fn echoes(request: &Packet, reply: &Packet) -> Result<()> {
     Ok(())
 }
 
-/// proves [H-21], proves [H-22], proves [H-25], proves [H-26], proves [H-28]
+// proves [H-21]
+// proves [H-22]
+// proves [H-25]
+// proves [H-26]
+// proves [H-28]
 #[test]
 fn offers_acks_and_naks_have_the_fields_of_the_table() -> Result<()> {
     let (relay, identified) = (first_link()?, client());
@@ -52,7 +56,7 @@ fn offers_acks_and_naks_have_the_fields_of_the_table() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-17]
+// proves [H-17]
 #[test]
 fn a_relayed_nak_is_to_be_broadcast() -> Result<()> {
     let relay = first_link()?;
@@ -62,7 +66,7 @@ fn a_relayed_nak_is_to_be_broadcast() -> Result<()> {
     Ok(())
 }
 
-/// proves [H-02]
+// proves [H-02]
 #[test]
 fn reserved_flags_do_not_matter() -> Result<()> {
     let relay = first_link()?;

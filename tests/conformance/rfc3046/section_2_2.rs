@@ -10,7 +10,9 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, is};
 
-/// proves [O-01], proves [O-02], proves [O-05]
+// proves [O-01]
+// proves [O-02]
+// proves [O-05]
 #[test]
 fn option_82_is_echoed_octet_for_octet_and_last_in_every_reply() -> Result<()> {
     let relay = first_link()?;
@@ -44,7 +46,7 @@ fn a_client_without_option_82_gets_none() -> Result<()> {
     Ok(())
 }
 
-/// proves [O-07]
+// proves [O-07]
 #[test]
 fn a_renewal_without_option_82_does_not_erase_what_is_known() -> Result<()> {
     let (relay, client) = (first_link()?, client());

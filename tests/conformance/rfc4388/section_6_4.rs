@@ -9,8 +9,14 @@ use tests::wait::PATIENCE;
 
 use crate::fixture::{LEASE_SECONDS, client, first_link, is, second_link};
 
-/// proves, proves, proves, proves, proves, proves,
-/// proves, proves
+// proves
+// proves
+// proves
+// proves
+// proves
+// proves
+// proves
+// proves
 #[test]
 fn an_active_lease_is_found_by_address_by_hardware_address_and_by_client_identifier() -> Result<()>
 {
@@ -32,7 +38,8 @@ fn an_active_lease_is_found_by_address_by_hardware_address_and_by_client_identif
     Ok(())
 }
 
-/// proves, proves
+// proves
+// proves
 #[test]
 fn a_managed_address_without_a_lease_is_unassigned_and_nothing_more_is_told() -> Result<()> {
     let (relay, address) = (first_link()?, Ipv4Addr::new(10, 16, 250, 250));
@@ -44,7 +51,9 @@ fn a_managed_address_without_a_lease_is_unassigned_and_nothing_more_is_told() ->
     Ok(())
 }
 
-/// proves, proves, proves
+// proves
+// proves
+// proves
 #[test]
 fn what_is_not_known_is_unknown() -> Result<()> {
     let relay = first_link()?;
@@ -62,7 +71,7 @@ fn what_is_not_known_is_unknown() -> Result<()> {
     Ok(())
 }
 
-/// proves
+// proves
 #[test]
 fn giaddr_restricts_nothing() -> Result<()> {
     let client = client();
@@ -71,7 +80,7 @@ fn giaddr_restricts_nothing() -> Result<()> {
     is(&reply, kind::LEASEACTIVE)
 }
 
-/// proves
+// proves
 #[test]
 fn a_query_changes_nothing() -> Result<()> {
     let (relay, client) = (first_link()?, client());
@@ -89,7 +98,10 @@ fn a_query_changes_nothing() -> Result<()> {
     Ok(())
 }
 
-/// proves, proves, proves, proves
+// proves
+// proves
+// proves
+// proves
 #[test]
 fn a_client_with_two_addresses_is_answered_with_the_later_one_and_a_list_of_both() -> Result<()> {
     let client = client();
@@ -108,7 +120,7 @@ fn a_client_with_two_addresses_is_answered_with_the_later_one_and_a_list_of_both
     Ok(())
 }
 
-/// proves
+// proves
 #[test]
 fn a_query_without_giaddr_is_not_answered() -> Result<()> {
     let relay = first_link()?;

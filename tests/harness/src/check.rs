@@ -4,7 +4,7 @@
 //! every member, and was no address promised twice?
 //! Model.   Two kinds of evidence, neither made by the other: the generator's ACK file, and each
 //! member's `lease list --output json` taken once the load has ended.
-//! Rules.   [AV-Q1] No lost promise: the binding is there, active, for that client, with that relay
+//! Rules.   No lost promise: the binding is there, active, for that client, with that relay
 //! information, and does not end before the promise does. One holder: an address goes to a second
 //! client only when the first one's promise is over or given back.
 //! Hazards. A member may know *more* than the file: an ACK that was sent and never arrived, so an

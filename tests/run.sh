@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# run.sh: every test that CI runs, in the order in which a fault is found soonest.
+#
+# Usage: run.sh [packages] [build] [unit] [conformance] [cluster] [namespaces]   (none: all)
+#   packages     installs what is missing (install-packages.sh)
+#   build        the whole workspace, release
+#   unit         unit, contract, tidy and simulation tests of every crate
+#   conformance  black box by RFC section, one member on loopback
+#   cluster      real processes on loopback, killed and restarted
+#   namespaces   real DHCP clients, relay agent and dissector in network namespaces; as root (sudo
+#                where that asks for no password), else skipped with a notice
+# Exit status: 0 all passed (or skipped with a notice), else that of what failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- packages build unit conformance cluster namespaces
+
+# Debian's packages for the peers are wanted only where their suite can run.
+may_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
+for part in "$@"; do
+  echo "== $part"
+  case $part in
+    packages)
+      tests/install-packages.sh build
+      if may_be_root; then tests/install-packages.sh peers; fi
+      ;;
+    build) cargo build --release --workspace --locked ;;
+    unit)
+      cargo test --release --workspace --locked --exclude tests
+      cargo test --release --package tests --locked --lib --bins
+      for target in tests/tidy tests/simulation; do
+        [ ! -e "$target/main.rs" ] ||
+          cargo test --release --package tests --locked --test "$(basename "$target")"
+      done
+      ;;
+    conformance | cluster) cargo test --release --package tests --locked --test "$part" ;;
+    namespaces)
+      if [ "$(id -u)" = 0 ]; then
+        tests/namespaces/suite.sh
+      elif may_be_root; then
+        sudo -n --preserve-env=CARGO_TARGET_DIR,LEASEHOLD_BIN,LOAD_BIN tests/namespaces/suite.sh
+      else
+        echo "SKIPPED network-namespace suite: it needs root" >&2
+      fi
+      ;;
+    *)
+      sed -n '2,/^set -eu/p' tests/run.sh | sed '$d; s/^# \{0,1\}//' >&2
+      exit 2
+      ;;
+  esac
+done
