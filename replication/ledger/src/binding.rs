@@ -92,6 +92,20 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// A sub-option of the stored option 82, by its code (RFC 3046 §2.0: code, length, value, without padding).
+    /// None if it is not there or the octets end before it does.
+    pub fn relay_sub_option(&self, code: u8) -> Option<&[u8]> {
+        let mut rest: &[u8] = &self.relay_agent_information;
+        while let [this, len, tail @ ..] = rest {
+            let value = tail.get(..usize::from(*len))?;
+            if *this == code {
+                return Some(value);
+            }
+            rest = &tail[usize::from(*len)..];
+        }
+        None
+    }
+
     /// Moves to the state that the transition table gives for this event, or says that there is none.
     pub(crate) fn advance(&mut self, event: Event, now: Timestamp) -> bool {
         let Some(transition) =
@@ -167,6 +181,22 @@ pub const TRANSITIONS: &[Transition] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sub_options_are_found_and_truncated_ones_are_not() {
+        let check = |information: &[u8], code: u8, expected: Option<&[u8]>| {
+            let mut binding = crate::view::contract::sample();
+            binding.relay_agent_information = information.into();
+            assert_eq!(binding.relay_sub_option(code), expected, "{information:02x?}");
+        };
+        check(&[1, 2, 8, 9, 2, 1, 7], 1, Some(&[8, 9]));
+        check(&[1, 2, 8, 9, 2, 1, 7], 2, Some(&[7]));
+        check(&[1, 2, 8, 9, 2, 1, 7], 6, None);
+        check(&[1, 0, 2, 0], 2, Some(&[]));
+        check(&[1, 9, 8], 1, None);
+        check(&[1], 1, None);
+        check(&[], 1, None);
+    }
 
     /// The whole matrix, so that any change of the table shows as a change of this text.
     #[test]

@@ -158,6 +158,11 @@ pub mod contract {
         assert_eq!(table.awaits_settling(), model.awaits_settling());
     }
 
+    /// A record like those that [`check`] draws, for tests that need one.
+    pub fn sample() -> Binding {
+        Draws(1).binding(Ipv4Addr::new(10, 0, 0, 1), 1)
+    }
+
     /// xorshift: the seed decides everything.
     struct Draws(u64);
 

@@ -1,1 +1,468 @@
+use super::*;
+use crate::{
+    HardwareAddress, LeaseTimes, LedgerView, MapTable, OptionValue, Prefix, Reservation,
+    ReservationKey, Subnet, Timestamp, invariants, planning,
+};
 
+const A: MemberId = MemberId(1);
+const B: MemberId = MemberId(2);
+const W: MemberId = MemberId(3);
+
+/// A cluster of one ledger: what every member would hold.
+struct Cluster {
+    table: MapTable,
+    index: u64,
+    now: u64,
+}
+
+impl Cluster {
+    /// Servers A and B and the witness W, a pool 10.0.0.1 to .8, A owning .1 to .4 and B .5 to .8.
+    fn new() -> Cluster {
+        let mut cluster = Cluster { table: MapTable::default(), index: 0, now: 1_000_000 };
+        for (member, role) in [(A, Role::Server), (B, Role::Server), (W, Role::Witness)] {
+            let name = format!("member-{member}");
+            cluster.done(A, Command::Enroll { member, name, role, server_identifier: None });
+            cluster.done(A, Command::ContactRestored { member, session: Session(1) });
+        }
+        cluster.configure(&["10.0.0.1-10.0.0.8"], &[]);
+        cluster
+    }
+
+    fn command(&mut self, sender: MemberId, command: Command) -> Outcome {
+        self.command_in(sender, Session(1), command)
+    }
+
+    fn command_in(&mut self, member: MemberId, session: Session, command: Command) -> Outcome {
+        self.index += 1;
+        let stamp = Stamp::of(Timestamp::from_seconds(self.now));
+        let parcel = Parcel { member, session, sequence: self.index, commands: vec![command] };
+        let batch = Batch { stamp, parcels: vec![parcel] };
+        let mut outcomes = apply(&mut self.table, self.index, batch);
+        assert!(invariants::addresses_sum(&self.table), "pools do not sum at {}", self.index);
+        outcomes.remove(0).remove(0)
+    }
+
+    fn done(&mut self, sender: MemberId, command: Command) {
+        let outcome = self.command(sender, command.clone());
+        assert!(matches!(outcome, Outcome::Done { .. }), "{command:?}: {outcome:?}");
+    }
+
+    fn bind(&mut self, sender: MemberId, address: &str, client: u8) -> Outcome {
+        self.command(sender, bind(address, client))
+    }
+
+    fn settle(&mut self, members: &[MemberId]) {
+        let indexes = members.iter().map(|member| (*member, self.index)).collect();
+        self.command(W, Command::Settle { indexes });
+    }
+
+    /// Everything that the leader proposes by itself, once.
+    fn housekeeping(&mut self) {
+        let mut commands = planning::plan_expiry(&self.table, 100);
+        commands.extend(planning::plan_frees(&self.table, 100));
+        commands.extend(planning::plan_grants(&self.table));
+        commands.extend(planning::plan_buckets(self.table.globals()));
+        for command in commands {
+            self.command(W, command);
+        }
+    }
+
+    fn configure(&mut self, pools: &[&str], reservations: &[(&str, u8)]) {
+        let revision = self.table.globals().settings.revision;
+        let settings = Box::new(settings(pools, reservations));
+        self.done(A, Command::Configure { replaces_revision: revision, settings });
+    }
+
+    fn state(&self, address: &str) -> Option<BindingState> {
+        self.table.binding(ip(address)).map(|binding| binding.state)
+    }
+
+    fn holder(&self, address: &str) -> Option<Holder> {
+        self.table.globals().holders.holder(ip(address))
+    }
+}
+
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().expect("an address")
+}
+
+fn hardware(client: u8) -> HardwareAddress {
+    HardwareAddress::new(1, &[2, 0, 0, 0, 0, client])
+}
+
+fn client(number: u8) -> ClientKey {
+    ClientKey::from_hardware(&hardware(number))
+}
+
+fn bind(address: &str, number: u8) -> Command {
+    bind_by(address, number, None)
+}
+
+fn bind_by(address: &str, number: u8, reservation: Option<ReservationKey>) -> Command {
+    Command::Bind(Box::new(Bind {
+        address: ip(address),
+        client: client(number),
+        hardware: hardware(number),
+        lease_seconds: 600,
+        reservation,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        relay_agent_information: Octets::default(),
+        host_name: Octets::default(),
+        vendor_class_identifier: Octets::default(),
+    }))
+}
+
+fn settings(pools: &[&str], reservations: &[(&str, u8)]) -> Settings {
+    let pools = pools.iter().map(|pool| {
+        let (first, last) = pool.split_once('-').expect("a range");
+        AddressRange { first: ip(first), last: ip(last) }
+    });
+    let reservations = reservations.iter().map(|(address, number)| Reservation {
+        key: ReservationKey::Hardware(hardware(*number)),
+        address: ip(address),
+        host_name: None,
+        options: Vec::<OptionValue>::new(),
+    });
+    let subnet = Subnet {
+        prefix: Prefix { address: ip("10.0.0.0"), len: 24 },
+        network: None,
+        pools: pools.collect(),
+        relays: Vec::new(),
+        options: Vec::new(),
+        lease: LeaseTimes::default(),
+        next_server: Ipv4Addr::UNSPECIFIED,
+        reservations: reservations.collect(),
+    };
+    Settings { subnets: vec![subnet], ..Settings::default() }
+}
+
+fn is_bound(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Bound { .. })
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    Outcome::Refused(refusal)
+}
+
+// proves [AV-Q3]
+#[test]
+fn only_the_owner_hands_out_a_free_address() {
+    let mut cluster = Cluster::new();
+    assert!(is_bound(cluster.bind(A, "10.0.0.1", 1)));
+    assert_eq!(cluster.bind(A, "10.0.0.5", 2), refused(Refusal::NotOwner));
+    assert!(is_bound(cluster.bind(B, "10.0.0.5", 2)));
+    assert_eq!(cluster.bind(B, "10.0.0.1", 2), refused(Refusal::HeldByAnother));
+    assert_eq!(cluster.bind(W, "10.0.0.2", 3), refused(Refusal::NotServer));
+    assert_eq!(cluster.bind(MemberId(9), "10.0.0.2", 3), refused(Refusal::NotServer));
+    assert_eq!(cluster.bind(A, "10.0.0.9", 3), refused(Refusal::NoPool));
+    assert_eq!(cluster.bind(A, "10.9.0.9", 3), refused(Refusal::NoPool));
+}
+
+#[test]
+fn any_server_renews_what_a_client_holds() {
+    let mut cluster = Cluster::new();
+    assert!(is_bound(cluster.bind(A, "10.0.0.1", 1)));
+    cluster.now += 100;
+    let outcome = cluster.bind(B, "10.0.0.1", 1);
+    let now = Timestamp::from_seconds(cluster.now);
+    assert_eq!(outcome, Outcome::Bound { until: now.plus_seconds(600), cltt: now });
+    assert_eq!(cluster.table.binding(ip("10.0.0.1")).map(|b| b.maker), Some(B));
+}
+
+// proves [H-09]
+#[test]
+fn a_shorter_renewal_takes_nothing_back() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    let first = Timestamp::from_seconds(cluster.now).plus_seconds(600);
+    let Command::Bind(mut shorter) = bind("10.0.0.1", 1) else { unreachable!() };
+    shorter.lease_seconds = 60;
+    let outcome = cluster.command(A, Command::Bind(shorter));
+    assert!(matches!(outcome, Outcome::Bound { until, .. } if until == first));
+}
+
+// proves [AV-Q3]
+#[test]
+fn commands_of_an_earlier_session_are_refused() {
+    let mut cluster = Cluster::new();
+    cluster.done(B, Command::ContactRestored { member: B, session: Session(2) });
+    assert_eq!(cluster.bind(B, "10.0.0.5", 1), refused(Refusal::StaleSession));
+    assert!(is_bound(cluster.command_in(B, Session(2), bind("10.0.0.5", 1))));
+    let late = Command::ContactRestored { member: B, session: Session(1) };
+    assert_eq!(cluster.command(B, late), refused(Refusal::StaleSession));
+    cluster.done(A, Command::ContactLost { member: B });
+    let outcome = cluster.command_in(B, Session(2), bind("10.0.0.6", 2));
+    assert_eq!(outcome, refused(Refusal::StaleSession));
+}
+
+// proves [AV-Q4]
+#[test]
+fn an_ended_address_waits_for_every_server_before_another_client() {
+    let check = |settled: &[MemberId], free: bool| {
+        let mut cluster = Cluster::new();
+        cluster.bind(A, "10.0.0.1", 1);
+        cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+        assert_eq!(cluster.bind(A, "10.0.0.1", 2), refused(Refusal::NotYetFree));
+        cluster.settle(settled);
+        cluster.housekeeping();
+        let expected = if free { BindingState::Free } else { BindingState::Released };
+        assert_eq!(cluster.state("10.0.0.1"), Some(expected), "settled by {settled:?}");
+        assert_eq!(is_bound(cluster.bind(A, "10.0.0.1", 2)), free);
+    };
+    check(&[], false);
+    check(&[A], false);
+    check(&[B, W], false);
+    check(&[A, B], true);
+}
+
+#[test]
+fn until_it_is_free_the_last_client_may_come_back() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+    assert!(is_bound(cluster.bind(B, "10.0.0.1", 1)));
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Active));
+}
+
+// proves [AV-Q4]
+#[test]
+fn a_lost_server_is_waited_for_by_the_log_s_time() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    cluster.done(A, Command::ContactLost { member: B });
+    cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+    cluster.settle(&[A, B]);
+    cluster.now += 3600 + 9;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Released));
+    cluster.now += 1;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Free));
+}
+
+// proves [AV-Q6]
+#[test]
+fn a_promise_ends_by_the_slowest_clock() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    let over = Timestamp::from_seconds(cluster.now + 600);
+    let mut expire = |earliest: Timestamp| {
+        cluster.index += 1;
+        let stamp = Stamp { earliest, latest: over.plus_seconds(50) };
+        let commands = vec![Command::Expire { addresses: vec![ip("10.0.0.1")] }];
+        let parcel = Parcel { member: W, session: Session(1), sequence: 1, commands };
+        apply(&mut cluster.table, cluster.index, Batch { stamp, parcels: vec![parcel] });
+        cluster.state("10.0.0.1")
+    };
+    assert_eq!(expire(Timestamp(over.0 - 1)), Some(BindingState::Active));
+    assert_eq!(expire(over), Some(BindingState::Expired));
+}
+
+// proves [H-53]
+#[test]
+fn a_declined_address_is_left_alone_and_then_freed_in_two_steps() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    let decline =
+        Command::Decline { address: ip("10.0.0.1"), client: client(1), quarantine_seconds: 1000 };
+    cluster.done(A, decline);
+    assert_eq!(cluster.bind(A, "10.0.0.1", 1), refused(Refusal::Declined));
+    cluster.settle(&[A, B]);
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Declined));
+    cluster.now += 1000;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Reset));
+    cluster.settle(&[A, B]);
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Free));
+}
+
+// proves [AV-Q4]
+#[test]
+fn a_reset_address_waits_until_its_client_cannot_believe_in_it_any_more() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    cluster.done(A, Command::Reset { address: ip("10.0.0.1") });
+    cluster.settle(&[A, B]);
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Reset));
+    cluster.now += 600;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Free));
+}
+
+// proves [AV-Q5]
+#[test]
+fn free_space_moves_in_two_steps() {
+    let mut cluster = Cluster::new();
+    let disown = Command::Disown { first: ip("10.0.0.3"), last: ip("10.0.0.4") };
+    assert_eq!(cluster.command(B, disown.clone()), refused(Refusal::NotOwner));
+    cluster.done(A, disown);
+    assert_eq!(cluster.bind(A, "10.0.0.3", 1), refused(Refusal::Disowned));
+    let grant = Command::Grant { first: ip("10.0.0.3"), last: ip("10.0.0.4"), owner: Some(B) };
+    assert_eq!(cluster.command(W, grant.clone()), refused(Refusal::NotSettled));
+    cluster.settle(&[B]);
+    assert_eq!(cluster.command(W, grant.clone()), refused(Refusal::NotSettled));
+    cluster.settle(&[A]);
+    cluster.done(W, grant);
+    assert_eq!(cluster.bind(A, "10.0.0.3", 1), refused(Refusal::NotOwner));
+    assert!(is_bound(cluster.bind(B, "10.0.0.3", 1)));
+}
+
+// proves [AV-Q5]
+#[test]
+fn a_server_that_runs_low_gets_half_of_the_difference() {
+    let mut cluster = Cluster::new();
+    let pool = AddressRange { first: ip("10.0.0.1"), last: ip("10.0.0.8") };
+    for (address, number) in [("10.0.0.5", 5), ("10.0.0.6", 6), ("10.0.0.7", 7)] {
+        assert!(is_bound(cluster.bind(B, address, number)));
+    }
+    let count =
+        |cluster: &Cluster| (cluster.table.free_count(A, pool), cluster.table.free_count(B, pool));
+    assert_eq!(count(&cluster), (4, 1));
+    let is_held = |address| address == ip("10.0.0.4");
+    let plan = planning::plan_disowns(&cluster.table, A, is_held);
+    assert_eq!(plan, []);
+    cluster.bind(B, "10.0.0.8", 8);
+    let plan = planning::plan_disowns(&cluster.table, A, is_held);
+    assert_eq!(plan, [Command::Disown { first: ip("10.0.0.3"), last: ip("10.0.0.3") }]);
+    assert_eq!(planning::plan_disowns(&cluster.table, B, is_held), []);
+    for command in plan {
+        cluster.done(A, command);
+    }
+    assert_eq!(planning::plan_disowns(&cluster.table, A, is_held), []);
+    cluster.settle(&[A]);
+    cluster.housekeeping();
+    assert_eq!(count(&cluster), (3, 1));
+}
+
+// proves [AV-Q5]
+#[test]
+fn the_space_of_a_lost_owner_moves_when_its_authority_is_over() {
+    let mut cluster = Cluster::new();
+    cluster.done(A, Command::ContactLost { member: B });
+    cluster.housekeeping();
+    assert_eq!(cluster.holder("10.0.0.5"), Some(Holder::Owned(B)));
+    cluster.now += 3610;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    cluster.housekeeping();
+    assert_eq!(cluster.holder("10.0.0.5"), Some(Holder::Owned(A)));
+    assert_eq!(cluster.table.globals().buckets.owner(0), Some(A));
+}
+
+// proves [AV-Q5]
+#[test]
+fn a_reserved_pool_address_leaves_its_owner_first() {
+    let mut cluster = Cluster::new();
+    cluster.configure(&["10.0.0.1-10.0.0.8"], &[("10.0.0.2", 42), ("10.0.0.99", 43)]);
+    let key = |number| Some(ReservationKey::Hardware(hardware(number)));
+    assert_eq!(cluster.bind(A, "10.0.0.2", 1), refused(Refusal::ReservedForAnother));
+    let theirs = bind_by("10.0.0.2", 42, key(42));
+    assert_eq!(cluster.command(A, theirs.clone()), refused(Refusal::Disowned));
+    // Outside every pool nobody can have promised it.
+    assert!(is_bound(cluster.command(B, bind_by("10.0.0.99", 43, key(43)))));
+    cluster.settle(&[A]);
+    cluster.housekeeping();
+    assert_eq!(cluster.holder("10.0.0.2"), Some(Holder::Reserved));
+    assert!(is_bound(cluster.command(B, theirs)));
+}
+
+// proves [AV-Q5]
+#[test]
+fn a_reservation_that_changes_hands_is_an_end() {
+    let mut cluster = Cluster::new();
+    let key = |number| Some(ReservationKey::Hardware(hardware(number)));
+    cluster.configure(&["10.0.0.1-10.0.0.8"], &[("10.0.0.99", 43)]);
+    assert!(is_bound(cluster.command(B, bind_by("10.0.0.99", 43, key(43)))));
+    cluster.configure(&["10.0.0.1-10.0.0.8"], &[("10.0.0.99", 44)]);
+    assert_eq!(cluster.state("10.0.0.99"), Some(BindingState::Reset));
+    let next = bind_by("10.0.0.99", 44, key(44));
+    assert_eq!(cluster.command(A, next.clone()), refused(Refusal::NotYetFree));
+    cluster.settle(&[A, B]);
+    cluster.now += 600;
+    cluster.command(W, Command::Expire { addresses: vec![] });
+    cluster.housekeeping();
+    assert_eq!(cluster.holder("10.0.0.99"), Some(Holder::Reserved));
+    assert!(is_bound(cluster.command(A, next)));
+}
+
+// proves [AV-Q4]
+#[test]
+fn a_range_taken_out_of_a_pool_is_an_end() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    cluster.bind(B, "10.0.0.8", 8);
+    cluster.configure(&["10.0.0.1-10.0.0.4"], &[]);
+    assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Active));
+    assert_eq!(cluster.state("10.0.0.8"), Some(BindingState::Reset));
+    assert_eq!(cluster.bind(B, "10.0.0.7", 7), refused(Refusal::NoPool));
+    assert_eq!(cluster.bind(B, "10.0.0.8", 8), refused(Refusal::NoPool));
+    cluster.settle(&[A, B]);
+    cluster.housekeeping();
+    assert_eq!(cluster.holder("10.0.0.7"), None);
+    // Put back, it is shared out anew at once; the ended binding still waits.
+    cluster.configure(&["10.0.0.1-10.0.0.8"], &[]);
+    assert!(matches!(cluster.holder("10.0.0.7"), Some(Holder::Owned(_))));
+    assert_eq!(cluster.bind(B, "10.0.0.8", 9), refused(Refusal::NotYetFree));
+}
+
+#[test]
+fn a_configuration_replaces_the_revision_that_its_author_saw() {
+    let mut cluster = Cluster::new();
+    let settings = Box::new(settings(&["10.0.0.1-10.0.0.4"], &[]));
+    let stale = Command::Configure { replaces_revision: 0, settings };
+    assert_eq!(cluster.command(A, stale), refused(Refusal::RevisionChanged));
+    assert_eq!(cluster.table.globals().settings.revision, 1);
+}
+
+#[test]
+fn the_longest_mclt_there_ever_was_counts_for_waits() {
+    let mut cluster = Cluster::new();
+    let shorter = Settings { mclt_seconds: 60, mclt_max_seconds: 60, ..settings(&[], &[]) };
+    let command = Command::Configure { replaces_revision: 1, settings: Box::new(shorter) };
+    cluster.done(A, command);
+    assert_eq!(cluster.table.globals().settings.mclt_max_seconds, 3600);
+}
+
+// proves [AV-Q9]
+#[test]
+fn members_join_once_and_leave_for_good() {
+    let mut cluster = Cluster::new();
+    let enroll = |member, name: &str| Command::Enroll {
+        member,
+        name: name.into(),
+        role: Role::Server,
+        server_identifier: None,
+    };
+    assert_eq!(cluster.command(A, enroll(B, "other")), refused(Refusal::MemberIdUsed));
+    cluster.done(A, enroll(B, "member-2"));
+    cluster.done(A, Command::Remove { member: B });
+    assert_eq!(cluster.command(A, enroll(B, "member-2")), refused(Refusal::MemberIdUsed));
+    let back = Command::ContactRestored { member: B, session: Session(7) };
+    assert_eq!(cluster.command(B, back), refused(Refusal::NotServer));
+    let last = Command::Remove { member: A };
+    assert_eq!(cluster.command(A, last), refused(Refusal::LastServer));
+    assert!(cluster.table.globals().members[&B].lost.is_some());
+    cluster.done(A, Command::Remove { member: W });
+}
+
+// proves [AV-Q1]
+#[test]
+fn a_command_applied_twice_changes_nothing_that_matters() {
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    let once = cluster.table.binding(ip("10.0.0.1")).cloned();
+    cluster.bind(A, "10.0.0.1", 1);
+    let twice = cluster.table.binding(ip("10.0.0.1")).cloned();
+    let same = |binding: Option<Binding>| binding.map(|b| (b.state, b.client, b.until));
+    assert_eq!(same(once), same(twice));
+    let release = Command::Release { address: ip("10.0.0.1"), client: client(1) };
+    cluster.done(A, release.clone());
+    assert_eq!(cluster.command(A, release), refused(Refusal::NoSuchBinding));
+}

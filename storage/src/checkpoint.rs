@@ -1,0 +1,225 @@
+//! # Snapshots: the whole ledger as a file
+//!
+//! A member that lags behind the log's beginning gets one. Building it reads a consistent view of the database while entries
+//! go on being applied; restoring it fills a new database beside the old one and then moves the pointer.
+//!
+//! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the bindings
+//! in groups, and an end with their number, so that a truncated or damaged file is refused whole.
+
+use crate::ledger_store::{Head, LedgerStore, Record, column_family};
+use crate::schema::ledger as schema;
+use crate::{StorageError, encoding};
+use replication_ledger::{Binding, Globals};
+use rocksdb::{DB, IteratorMode};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+const HEAD: u8 = 1;
+const GLOBALS: u8 = 2;
+const BINDINGS: u8 = 3;
+const END: u8 = 4;
+/// Bindings are gathered into frames of about this size, in octets.
+const FRAME_LEN: usize = 64 << 10;
+/// No frame is larger, in octets; the globals with hundreds of thousands of reservations are the largest.
+const FRAME_LEN_MAX: usize = 256 << 20;
+
+/// What a snapshot file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotSummary {
+    /// The log index that it ends with.
+    pub index: u64,
+    /// That entry as replication names it.
+    pub position: Option<Vec<u8>>,
+    /// The membership in force, as replication wrote it.
+    pub membership: Option<Vec<u8>>,
+}
+
+impl LedgerStore {
+    /// Writes the present state to a new file, synced when this returns. Blocks for as long as that takes; applying goes on.
+    ///
+    /// # Errors
+    /// [`StorageError::Read`] or [`StorageError::Write`].
+    pub fn build_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
+        let (db, head) = self.image_for_snapshot()?;
+        let snapshot = db.snapshot();
+        let globals = snapshot
+            .get_cf(column_family(&db, schema::META)?, schema::GLOBALS)
+            .map_err(|e| StorageError::read("ledger", "members and settings", e))?;
+        // Another image may have come between: the snapshot's own head counts.
+        let head = match snapshot.get_cf(column_family(&db, schema::META)?, schema::HEAD) {
+            Ok(Some(bytes)) => encoding::decode(&bytes, "the head of the image")?,
+            _ => head,
+        };
+        let bindings = snapshot
+            .iterator_cf(column_family(&db, schema::BINDINGS)?, IteratorMode::Start)
+            .map(|record| record.map(|(_, value)| value.into_vec()));
+        let globals = globals.unwrap_or_else(|| encoding::encode_globals(&Globals::default()));
+        let bindings =
+            bindings.map(|r| r.map_err(|e| StorageError::read("ledger", "a binding", e)));
+        write_file(path, &head, &globals, bindings)?;
+        Ok(summary(&head))
+    }
+
+    /// Replaces the whole state by that of a snapshot file. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] if the file is damaged (nothing has changed then), or a failed read or write.
+    pub fn restore_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
+        let mut reader = SnapshotReader::open(path)?;
+        let (head, globals) = (reader.head.clone(), std::mem::take(&mut reader.globals));
+        self.replace_database(&head, &globals, &mut reader)?;
+        Ok(summary(&head))
+    }
+}
+
+/// Reads what a snapshot file says about itself.
+///
+/// # Errors
+/// [`StorageError::Corrupt`] or a failed read.
+pub fn snapshot_summary(path: &Path) -> Result<SnapshotSummary, StorageError> {
+    SnapshotReader::open(path).map(|reader| summary(&reader.head))
+}
+
+fn summary(head: &Head) -> SnapshotSummary {
+    SnapshotSummary {
+        index: head.index,
+        position: head.position.clone(),
+        membership: head.membership.clone(),
+    }
+}
+
+fn write_file(
+    path: &Path,
+    head: &Head,
+    globals: &[u8],
+    bindings: impl Iterator<Item = Result<Vec<u8>, StorageError>>,
+) -> Result<(), StorageError> {
+    let failed = |source| StorageError::write("ledger", "snapshot file", source);
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    write_frame(&mut file, HEAD, &encoding::encode(head)).map_err(failed)?;
+    write_frame(&mut file, GLOBALS, globals).map_err(failed)?;
+    let (mut group, mut count) = (Vec::with_capacity(FRAME_LEN * 2), 0u64);
+    for record in bindings {
+        let record = record?;
+        // A binding is a few hundred octets, bounded by what fits in a datagram.
+        group.extend_from_slice(&(record.len() as u32).to_be_bytes());
+        group.extend_from_slice(&record);
+        count += 1;
+        if group.len() >= FRAME_LEN {
+            write_frame(&mut file, BINDINGS, &group).map_err(failed)?;
+            group.clear();
+        }
+    }
+    if !group.is_empty() {
+        write_frame(&mut file, BINDINGS, &group).map_err(failed)?;
+    }
+    write_frame(&mut file, END, &count.to_be_bytes()).map_err(failed)?;
+    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Result<()> {
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload);
+    // Globals are bounded by FRAME_LEN_MAX on reading; a larger length would be refused there.
+    let len = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
+    file.write_all(&len.to_be_bytes())?;
+    file.write_all(&checksum.to_be_bytes())?;
+    file.write_all(&[kind])?;
+    file.write_all(payload)
+}
+
+const DAMAGED: StorageError = StorageError::Corrupt { what: "a snapshot file" };
+
+/// Bindings of a snapshot file, one after the other; an item is an error if the file is damaged.
+pub(crate) struct SnapshotReader {
+    file: BufReader<File>,
+    head: Head,
+    globals: Vec<u8>,
+    group: Vec<u8>,
+    next: usize,
+    count: u64,
+    ended: bool,
+}
+
+impl SnapshotReader {
+    fn open(path: &Path) -> Result<SnapshotReader, StorageError> {
+        let file = File::open(path).map_err(|e| StorageError::read("ledger", "a snapshot", e))?;
+        let mut file = BufReader::new(file);
+        let (HEAD, head) = read_frame(&mut file)? else { return Err(DAMAGED) };
+        let (GLOBALS, globals) = read_frame(&mut file)? else { return Err(DAMAGED) };
+        encoding::decode_globals(&globals)?;
+        let head = encoding::decode(&head, "the head of a snapshot")?;
+        Ok(SnapshotReader {
+            file,
+            head,
+            globals,
+            group: Vec::new(),
+            next: 0,
+            count: 0,
+            ended: false,
+        })
+    }
+
+    fn next_binding(&mut self) -> Result<Option<Binding>, StorageError> {
+        while self.next == self.group.len() {
+            if self.ended {
+                return Ok(None);
+            }
+            match read_frame(&mut self.file)? {
+                (BINDINGS, group) => (self.group, self.next) = (group, 0),
+                (END, count) if count == self.count.to_be_bytes() => self.ended = true,
+                _ => return Err(DAMAGED),
+            }
+        }
+        let rest = &self.group[self.next..];
+        let (len, rest) = rest.split_first_chunk().ok_or(DAMAGED)?;
+        let len = u32::from_be_bytes(*len) as usize;
+        let record = rest.get(..len).ok_or(DAMAGED)?;
+        let binding = encoding::decode_binding(record)?;
+        self.next += 4 + len;
+        self.count += 1;
+        Ok(Some(binding))
+    }
+}
+
+impl Iterator for SnapshotReader {
+    type Item = Result<Binding, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_binding().transpose()
+    }
+}
+
+fn read_frame(file: &mut impl Read) -> Result<(u8, Vec<u8>), StorageError> {
+    let mut header = [0; 9];
+    file.read_exact(&mut header).map_err(|_| DAMAGED)?;
+    let [l0, l1, l2, l3, c0, c1, c2, c3, kind] = header;
+    let len = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if len > FRAME_LEN_MAX {
+        return Err(DAMAGED);
+    }
+    // Read through `take`, so that a damaged length costs no more memory than the file has.
+    let mut payload = Vec::new();
+    file.take(len as u64).read_to_end(&mut payload).map_err(|_| DAMAGED)?;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&[kind]), &payload);
+    let whole = payload.len() == len && checksum == u32::from_be_bytes([c0, c1, c2, c3]);
+    if whole { Ok((kind, payload)) } else { Err(DAMAGED) }
+}
+
+/// Fills an empty database from a snapshot.
+pub(crate) fn fill(
+    db: &DB,
+    bindings: &mut SnapshotReader,
+    write: impl Fn(rocksdb::WriteBatch) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let mut batch = rocksdb::WriteBatch::default();
+    for binding in bindings {
+        let binding = binding?;
+        Record::of(&binding, false).write(db, &mut batch)?;
+        if batch.size_in_bytes() >= FRAME_LEN * 16 {
+            write(std::mem::take(&mut batch))?;
+        }
+    }
+    write(batch)
+}

@@ -1,0 +1,666 @@
+//! # The ledger store: applied state in memory, its image on disk
+//!
+//! **Problem.** The packet path must never wait for a disk to read, applying an entry must never wait for a disk to write, and
+//! after a crash the state must be exactly that of some log index, with everything after it still in the log.
+//!
+//! **Model.** [`Table`] in memory is the state. An *image* of it goes to RocksDB in the background: every
+//! write of an image is one atomic batch of what changed since the one before, with the log position it belongs to. The
+//! database has no write-ahead log; all column families are flushed together, so what is found after a crash is
+//! some image, whole. The log replays the rest, and may be purged only up to what [`LedgerStore::flush`] returned.
+//!
+//! **Who may change what.** `apply_all` (one caller, replication) changes the table. The image thread and `flush` write the database,
+//! one at a time. `restore_snapshot` replaces both: it fills a new directory and then moves one pointer file.
+//!
+//! **Hazards.** Crash while an image is written: the older image and the log. Crash while restoring: the pointer still
+//! names the old directory, the half-filled one is removed at the next start. A failing disk: the error is kept and every
+//! later `apply_all` returns it, so the member stops serving.
+//!
+//! **Absent on purpose.** No fsync on the way to a reply: that is the log's.
+
+use crate::checkpoint::{self, SnapshotReader};
+use crate::schema::ledger as schema;
+use crate::table::Table;
+use crate::{IndexKey, StorageError, encoding};
+use bytes::Bytes;
+use parking_lot::{
+    Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+};
+use replication_ledger::{Binding, Globals, LedgerView, MemberId, Outcome, Stamp};
+use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// An image is written when so many records changed …
+const IMAGE_CHANGED_LEN: usize = 2048;
+/// … or when so much time has passed.
+const IMAGE_PERIOD: Duration = Duration::from_millis(200);
+/// Entries applied under one lock, so that readers get their turn while a long log is replayed.
+const APPLY_CHUNK_LEN: usize = 64;
+/// Names the directory of the ledger database in force.
+const POINTER: &str = "ledger-current";
+const DATABASE: &str = "ledger";
+
+/// One committed log entry on its way into the ledger.
+#[derive(Clone, Debug)]
+pub struct CommittedEntry {
+    /// Its log index.
+    pub index: u64,
+    /// How replication names it; given back by [`LedgerStore::position`] after a restart.
+    pub position: Vec<u8>,
+    /// What it holds.
+    pub content: EntryContent,
+}
+
+/// What a log entry holds, as far as the ledger cares.
+#[derive(Clone, Debug)]
+pub enum EntryContent {
+    /// An encoded [`replication_ledger::Batch`].
+    Batch(Bytes),
+    /// A membership as replication wrote it.
+    Membership(Vec<u8>),
+    /// Nothing.
+    Blank,
+}
+
+/// What became of one parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParcelOutcome {
+    /// Who sent it.
+    pub member: MemberId,
+    /// The sender's count.
+    pub sequence: u64,
+    /// One per command.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// The applied state of one member.
+#[derive(Clone)]
+pub struct LedgerStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    data_dir: PathBuf,
+    state: RwLock<State>,
+    /// Held by whoever writes the database, for as long as it does.
+    database: Mutex<Database>,
+    flushed_index: AtomicU64,
+    failure: Mutex<Option<StorageError>>,
+    signal: Arc<Signal>,
+}
+
+/// Tells the image thread that there is enough to write.
+#[derive(Default)]
+struct Signal {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Signal {
+    fn raise(&self) {
+        *self.raised.lock() = true;
+        self.changed.notify_one();
+    }
+
+    /// Until it is raised or [`IMAGE_PERIOD`] has passed.
+    fn wait(&self) {
+        let mut raised = self.raised.lock();
+        if !*raised {
+            self.changed.wait_for(&mut raised, IMAGE_PERIOD);
+        }
+        *raised = false;
+    }
+}
+
+#[derive(Default)]
+struct State {
+    table: Table,
+    position: Option<Vec<u8>>,
+    membership: Option<Vec<u8>>,
+    index: u64,
+}
+
+pub(crate) struct Database {
+    pub(crate) db: Arc<DB>,
+    generation: u64,
+}
+
+/// What the small part of an image says; also the head of a snapshot.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Head {
+    pub(crate) index: u64,
+    pub(crate) ledger_index: u64,
+    pub(crate) stamp: Stamp,
+    pub(crate) position: Option<Vec<u8>>,
+    pub(crate) membership: Option<Vec<u8>>,
+}
+
+impl LedgerStore {
+    /// Opens the ledger of a data directory, creating it if there is none, and loads it into memory.
+    ///
+    /// # Errors
+    /// [`StorageError::Open`], [`StorageError::ForeignFormat`], [`StorageError::Corrupt`] or a failed read.
+    pub fn open(data_dir: &Path) -> Result<LedgerStore, StorageError> {
+        let generation = current_generation(data_dir)?;
+        remove_other_generations(data_dir, generation);
+        let path = generation_dir(data_dir, generation);
+        let db = Arc::new(open_database(&path)?);
+        if generation == 1 {
+            point_to(data_dir, generation)?;
+        }
+        let state = load(&db)?;
+        let flushed_index = AtomicU64::new(state.index);
+        let inner = Arc::new(Inner {
+            data_dir: data_dir.to_owned(),
+            state: RwLock::new(state),
+            database: Mutex::new(Database { db, generation }),
+            flushed_index,
+            failure: Mutex::new(None),
+            signal: Arc::default(),
+        });
+        let store = LedgerStore { inner };
+        store.start_image_thread()?;
+        Ok(store)
+    }
+
+    /// Applies committed entries, in order of index and without holes. One list of parcels per entry.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] if an entry cannot be read, or the error with which an image failed earlier. The member must
+    /// stop serving then.
+    pub fn apply_all(
+        &self,
+        entries: Vec<CommittedEntry>,
+    ) -> Result<Vec<Vec<ParcelOutcome>>, StorageError> {
+        if let Some(failure) = self.inner.failure.lock().clone() {
+            return Err(failure);
+        }
+        let mut outcomes = Vec::with_capacity(entries.len());
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let chunk = entries.by_ref().take(APPLY_CHUNK_LEN);
+            let chunk: Vec<Decoded> = chunk.map(decode_entry).collect::<Result<_, _>>()?;
+            let mut state = self.inner.state.write();
+            outcomes.extend(chunk.into_iter().map(|entry| state.apply(entry)));
+            let changed_len = state.table.changed_len();
+            drop(state);
+            if changed_len >= IMAGE_CHANGED_LEN {
+                self.wake_image_thread();
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// The applied state, to read for a short while: nothing is applied meanwhile.
+    pub fn view(&self) -> MappedRwLockReadGuard<'_, Table> {
+        RwLockReadGuard::map(self.inner.state.read(), |state| &state.table)
+    }
+
+    /// The last applied entry as replication named it.
+    pub fn position(&self) -> Option<Vec<u8>> {
+        self.inner.state.read().position.clone()
+    }
+
+    /// The last applied membership as replication wrote it.
+    pub fn membership(&self) -> Option<Vec<u8>> {
+        self.inner.state.read().membership.clone()
+    }
+
+    /// Up to which log index the state would be found after a crash now.
+    pub fn flushed_index(&self) -> u64 {
+        self.inner.flushed_index.load(Ordering::Acquire)
+    }
+
+    /// Puts the present state on the disk for good and returns its log index. Blocks for as long as that takes, readers and
+    /// `apply_all` go on.
+    ///
+    /// # Errors
+    /// [`StorageError::Write`]; the member must stop serving.
+    pub fn flush(&self) -> Result<u64, StorageError> {
+        let database = self.inner.database.lock();
+        let index = self.write_image(&database)?;
+        flush_database(&database.db).map_err(|error| self.failed(error))?;
+        self.inner.flushed_index.fetch_max(index, Ordering::AcqRel);
+        Ok(index)
+    }
+
+    /// The addresses of all bindings with this value, ascending, as of now.
+    ///
+    /// # Errors
+    /// [`StorageError::Write`] or [`StorageError::Read`].
+    pub fn addresses_by(
+        &self,
+        index: IndexKey,
+        value: &[u8],
+    ) -> Result<Vec<Ipv4Addr>, StorageError> {
+        let db = {
+            let database = self.inner.database.lock();
+            self.write_image(&database)?;
+            Arc::clone(&database.db)
+        };
+        let prefix = schema::index_prefix(value);
+        let family = column_family(&db, index.column_family())?;
+        let mode = IteratorMode::From(&prefix, rocksdb::Direction::Forward);
+        let mut addresses = Vec::new();
+        for entry in db.iterator_cf(family, mode) {
+            let (key, _) = entry.map_err(|e| StorageError::read(DATABASE, "an index", e))?;
+            let Some(address) = key.strip_prefix(&prefix[..]) else { break };
+            addresses.push(address_of(address)?);
+        }
+        // Entries applied since the image may have changed a record: memory has the last word.
+        let view = self.view();
+        let still = |address: &Ipv4Addr| {
+            view.binding(*address).and_then(|b| index.value_of(b)).as_deref() == Some(value)
+        };
+        Ok(addresses.into_iter().filter(still).collect())
+    }
+
+    /// Compares every record on disk with every index and with memory. For tests and for an operator in doubt.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] names what does not agree.
+    pub fn audit(&self) -> Result<(), StorageError> {
+        let database = self.inner.database.lock();
+        self.write_image(&database)?;
+        let view = self.view();
+        let db = &database.db;
+        let mut expected: Vec<Vec<Vec<u8>>> = vec![Vec::new(); IndexKey::ALL.len()];
+        let mut records = 0;
+        let family = column_family(db, schema::BINDINGS)?;
+        for record in db.iterator_cf(family, IteratorMode::Start) {
+            let (_, value) = record.map_err(|e| StorageError::read(DATABASE, "a binding", e))?;
+            let binding = encoding::decode_binding(&value)?;
+            if view.binding(binding.address) != Some(&binding) {
+                return Err(StorageError::Corrupt { what: "a binding that differs from memory" });
+            }
+            for (keys, index) in expected.iter_mut().zip(IndexKey::ALL) {
+                keys.extend(index_key_of(index, &binding));
+            }
+            records += 1;
+        }
+        if records != view.bindings_len() {
+            return Err(StorageError::Corrupt { what: "the number of bindings" });
+        }
+        for (keys, index) in expected.iter_mut().zip(IndexKey::ALL) {
+            keys.sort();
+            let family = column_family(db, index.column_family())?;
+            let found = db.iterator_cf(family, IteratorMode::Start);
+            let found: Result<Vec<Vec<u8>>, _> =
+                found.map(|entry| entry.map(|(key, _)| key.into_vec())).collect();
+            if found.map_err(|e| StorageError::read(DATABASE, "an index", e))? != *keys {
+                return Err(StorageError::Corrupt {
+                    what: "an index that differs from its records",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The database with everything applied so far in it, and where that ends.
+    pub(crate) fn image_for_snapshot(&self) -> Result<(Arc<DB>, Head), StorageError> {
+        let database = self.inner.database.lock();
+        self.write_image(&database)?;
+        let head = self.inner.state.read().head();
+        Ok((Arc::clone(&database.db), head))
+    }
+
+    /// Puts a snapshot in the place of everything.
+    pub(crate) fn replace_database(
+        &self,
+        head: &Head,
+        globals: &[u8],
+        bindings: &mut SnapshotReader,
+    ) -> Result<(), StorageError> {
+        let mut database = self.inner.database.lock();
+        let generation = database.generation + 1;
+        let path = generation_dir(&self.inner.data_dir, generation);
+        let _ = std::fs::remove_dir_all(&path);
+        let db = Arc::new(open_database(&path)?);
+        let write = |batch| {
+            db.write_opt(batch, &without_wal())
+                .map_err(|source| StorageError::write(DATABASE, "snapshot", source))
+        };
+        checkpoint::fill(&db, bindings, write)?;
+        let mut batch = WriteBatch::default();
+        write_meta(&db, &mut batch, head, Some(globals))?;
+        write(batch)?;
+        flush_database(&db)?;
+        let state = load(&db)?;
+        // Durable, then in force: a crash before this line leaves the old state, after it the new one.
+        point_to(&self.inner.data_dir, generation)?;
+        self.inner.flushed_index.store(state.index, Ordering::Release);
+        *self.inner.state.write() = state;
+        let old = std::mem::replace(&mut *database, Database { db, generation });
+        drop(old.db);
+        let _ = std::fs::remove_dir_all(generation_dir(&self.inner.data_dir, old.generation));
+        Ok(())
+    }
+
+    /// Writes what changed since the last image, as one atomic batch. The caller holds the database.
+    fn write_image(&self, database: &Database) -> Result<u64, StorageError> {
+        let state = self.inner.state.upgradable_read();
+        let changes = state.table.changes();
+        let records: Vec<Record> =
+            changes.bindings.iter().map(|(binding, imaged)| Record::of(binding, *imaged)).collect();
+        let globals = changes.globals.then(|| encoding::encode_globals(state.table.globals()));
+        let head = state.head();
+        // From here on the table counts these as written: nothing may be applied in between. If the write fails, so
+        // does the whole member.
+        RwLockUpgradableReadGuard::upgrade(state).table.mark_imaged();
+
+        let db = &database.db;
+        let mut batch = WriteBatch::default();
+        for record in &records {
+            record.write(db, &mut batch)?;
+        }
+        write_meta(db, &mut batch, &head, globals.as_deref())?;
+        db.write_opt(batch, &without_wal())
+            .map_err(|source| self.failed(StorageError::write(DATABASE, "image", source)))?;
+        Ok(head.index)
+    }
+
+    fn failed(&self, error: StorageError) -> StorageError {
+        self.inner.failure.lock().get_or_insert_with(|| error.clone());
+        error
+    }
+
+    fn wake_image_thread(&self) {
+        self.inner.signal.raise();
+    }
+
+    fn start_image_thread(&self) -> Result<(), StorageError> {
+        // Weak, so that the thread ends soon after the last handle is gone. It holds the signal, not the store, while
+        // it waits.
+        let (inner, signal) = (Arc::downgrade(&self.inner), Arc::clone(&self.inner.signal));
+        let thread = move || {
+            loop {
+                signal.wait();
+                let Some(inner) = inner.upgrade() else { return };
+                if (LedgerStore { inner }).image().is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("ledger-image".into())
+            .spawn(thread)
+            .map(drop)
+            .map_err(|source| StorageError::write(DATABASE, "start of the image thread", source))
+    }
+
+    fn image(&self) -> Result<(), StorageError> {
+        let database = self.inner.database.lock();
+        self.write_image(&database).map(drop)
+    }
+}
+
+impl State {
+    fn apply(&mut self, entry: Decoded) -> Vec<ParcelOutcome> {
+        self.index = entry.index;
+        self.position = Some(entry.position);
+        let batch = match entry.content {
+            DecodedContent::Blank => return Vec::new(),
+            DecodedContent::Membership(membership) => {
+                self.membership = Some(membership);
+                return Vec::new();
+            }
+            DecodedContent::Batch(batch) => batch,
+        };
+        let senders: Vec<_> = batch.parcels.iter().map(|p| (p.member, p.sequence)).collect();
+        let outcomes = replication_ledger::apply(&mut self.table, entry.index, batch);
+        let parcels = senders.into_iter().zip(outcomes);
+        parcels
+            .map(|((member, sequence), outcomes)| ParcelOutcome { member, sequence, outcomes })
+            .collect()
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            index: self.index,
+            ledger_index: self.table.globals().applied_index,
+            stamp: self.table.globals().stamp,
+            position: self.position.clone(),
+            membership: self.membership.clone(),
+        }
+    }
+}
+
+struct Decoded {
+    index: u64,
+    position: Vec<u8>,
+    content: DecodedContent,
+}
+
+enum DecodedContent {
+    Batch(replication_ledger::Batch),
+    Membership(Vec<u8>),
+    Blank,
+}
+
+fn decode_entry(entry: CommittedEntry) -> Result<Decoded, StorageError> {
+    let content = match entry.content {
+        EntryContent::Batch(bytes) => DecodedContent::Batch(encoding::decode_batch(&bytes)?),
+        EntryContent::Membership(membership) => DecodedContent::Membership(membership),
+        EntryContent::Blank => DecodedContent::Blank,
+    };
+    Ok(Decoded { index: entry.index, position: entry.position, content })
+}
+
+/// One changed record on its way into the image.
+pub(crate) struct Record {
+    address: Ipv4Addr,
+    value: Vec<u8>,
+    index_keys: Vec<(IndexKey, Vec<u8>)>,
+    /// The image has an older one, whose index entries must go.
+    replaces: bool,
+}
+
+impl Record {
+    pub(crate) fn of(binding: &Binding, replaces: bool) -> Record {
+        Record {
+            address: binding.address,
+            value: encoding::encode_binding(binding),
+            index_keys: index_keys(binding),
+            replaces,
+        }
+    }
+
+    pub(crate) fn write(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), StorageError> {
+        let bindings = column_family(db, schema::BINDINGS)?;
+        let mut standing = Vec::new();
+        if self.replaces {
+            let old = db
+                .get_pinned_cf(bindings, self.address.octets())
+                .map_err(|e| StorageError::read(DATABASE, "a binding", e))?
+                .ok_or(StorageError::Corrupt { what: "a binding that the image should have" })?;
+            standing = index_keys(&encoding::decode_binding(&old)?);
+        }
+        for (index, key) in standing.iter().filter(|entry| !self.index_keys.contains(entry)) {
+            batch.delete_cf(column_family(db, index.column_family())?, key);
+        }
+        for (index, key) in self.index_keys.iter().filter(|entry| !standing.contains(entry)) {
+            batch.put_cf(column_family(db, index.column_family())?, key, []);
+        }
+        batch.put_cf(bindings, self.address.octets(), &self.value);
+        Ok(())
+    }
+}
+
+fn index_keys(binding: &Binding) -> Vec<(IndexKey, Vec<u8>)> {
+    IndexKey::ALL
+        .iter()
+        .filter_map(|index| Some((*index, index_key_of(*index, binding)?)))
+        .collect()
+}
+
+fn index_key_of(index: IndexKey, binding: &Binding) -> Option<Vec<u8>> {
+    let mut key = schema::index_prefix(&index.value_of(binding)?);
+    key.extend_from_slice(&binding.address.octets());
+    Some(key)
+}
+
+fn write_meta(
+    db: &DB,
+    batch: &mut WriteBatch,
+    head: &Head,
+    globals: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    let meta = column_family(db, schema::META)?;
+    batch.put_cf(meta, schema::HEAD, encoding::encode(head));
+    if let Some(globals) = globals {
+        batch.put_cf(meta, schema::GLOBALS, globals);
+    }
+    Ok(())
+}
+
+fn address_of(octets: &[u8]) -> Result<Ipv4Addr, StorageError> {
+    <[u8; 4]>::try_from(octets)
+        .map(Ipv4Addr::from)
+        .map_err(|_| StorageError::Corrupt { what: "an address in an index" })
+}
+
+pub(crate) fn column_family<'a>(
+    db: &'a DB,
+    name: &'static str,
+) -> Result<&'a ColumnFamily, StorageError> {
+    db.cf_handle(name).ok_or(StorageError::Corrupt { what: "the set of column families" })
+}
+
+fn flush_database(db: &DB) -> Result<(), StorageError> {
+    let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
+    let names = [schema::BINDINGS, schema::META].into_iter().chain(indexes);
+    let families: Vec<&ColumnFamily> =
+        names.map(|name| column_family(db, name)).collect::<Result<_, _>>()?;
+    let mut options = rocksdb::FlushOptions::default();
+    options.set_wait(true);
+    db.flush_cfs_opt(&families, &options)
+        .map_err(|source| StorageError::write(DATABASE, "flush", source))
+}
+
+/// What an image loses in a crash, the log still has.
+fn without_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
+fn open_database(path: &Path) -> Result<DB, StorageError> {
+    let options = schema::database_options();
+    let db =
+        DB::open_cf_descriptors(&options, path, schema::column_families()).map_err(|source| {
+            StorageError::Open {
+                database: DATABASE,
+                path: path.to_owned(),
+                source: Arc::new(source),
+            }
+        })?;
+    let meta = column_family(&db, schema::META)?;
+    let format = db
+        .get_cf(meta, schema::FORMAT)
+        .map_err(|e| StorageError::read(DATABASE, "the format version", e))?;
+    match format {
+        None => {
+            db.put_cf_opt(
+                meta,
+                schema::FORMAT,
+                schema::FORMAT_VERSION.to_be_bytes(),
+                &without_wal(),
+            )
+            .map_err(|source| StorageError::write(DATABASE, "format version", source))?;
+            flush_database(&db)?;
+        }
+        Some(found) if found == schema::FORMAT_VERSION.to_be_bytes() => {}
+        Some(found) => {
+            return Err(StorageError::ForeignFormat {
+                database: DATABASE,
+                path: path.to_owned(),
+                found,
+                expected: schema::FORMAT_VERSION,
+            });
+        }
+    }
+    Ok(db)
+}
+
+fn load(db: &DB) -> Result<State, StorageError> {
+    let meta = column_family(db, schema::META)?;
+    let value = |key: &[u8]| {
+        db.get_cf(meta, key).map_err(|e| StorageError::read(DATABASE, "the head of the image", e))
+    };
+    let Some(head) = value(schema::HEAD)? else { return Ok(State::default()) };
+    let head: Head = encoding::decode(&head, "the head of the image")?;
+    let mut globals = match value(schema::GLOBALS)? {
+        Some(globals) => encoding::decode_globals(&globals)?,
+        None => Globals::default(),
+    };
+    // They move with every entry and are kept in the head, the rest of the globals only when it changes.
+    globals.applied_index = head.ledger_index;
+    globals.stamp = head.stamp;
+    let mut failure = None;
+    let records = db.iterator_cf(column_family(db, schema::BINDINGS)?, IteratorMode::Start);
+    let bindings = records.map_while(|record| {
+        let binding = record
+            .map_err(|e| StorageError::read(DATABASE, "a binding", e))
+            .and_then(|(_, value)| encoding::decode_binding(&value));
+        binding.map_err(|error| failure = Some(error)).ok()
+    });
+    let table = Table::from_image(globals, bindings);
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(State {
+            table,
+            position: head.position,
+            membership: head.membership,
+            index: head.index,
+        }),
+    }
+}
+
+fn generation_dir(data_dir: &Path, generation: u64) -> PathBuf {
+    data_dir.join(format!("ledger-{generation}"))
+}
+
+fn current_generation(data_dir: &Path) -> Result<u64, StorageError> {
+    match std::fs::read_to_string(data_dir.join(POINTER)) {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| StorageError::Corrupt { what: "the file ledger-current" }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(1),
+        Err(error) => Err(StorageError::read(DATABASE, "the file ledger-current", error)),
+    }
+}
+
+/// Durable when it returns: the directory is synced after the rename.
+fn point_to(data_dir: &Path, generation: u64) -> Result<(), StorageError> {
+    let write = || {
+        let temporary = data_dir.join("ledger-current.new");
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(generation.to_string().as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, data_dir.join(POINTER))?;
+        std::fs::File::open(data_dir)?.sync_all()
+    };
+    write().map_err(|source| StorageError::write(DATABASE, "the file ledger-current", source))
+}
+
+/// What an interrupted or finished restore left behind. Best effort: it only takes up space.
+fn remove_other_generations(data_dir: &Path, current: u64) {
+    let Ok(entries) = std::fs::read_dir(data_dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let generation =
+            name.to_str().and_then(|n| n.strip_prefix("ledger-")).and_then(|n| n.parse().ok());
+        if generation.is_some_and(|generation: u64| generation != current) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_store_tests.rs"]
+mod tests;

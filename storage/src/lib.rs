@@ -1,0 +1,22 @@
+//! # Storage: what lies on a member's disk
+//!
+//! The only crate that knows RocksDB. Two databases in one data directory: the log, synced in groups by one flusher,
+//! and the ledger, which is rebuilt from its last flushed image and the log after a crash.
+
+pub mod checkpoint;
+pub mod encoding;
+mod error;
+pub mod faults;
+mod ledger_store;
+pub mod log_store;
+pub mod memory;
+pub mod metrics;
+mod schema;
+mod table;
+
+pub use checkpoint::{SnapshotSummary, snapshot_summary};
+pub use error::{Cause, StorageError};
+pub use ledger_store::{CommittedEntry, EntryContent, LedgerStore, ParcelOutcome};
+pub use log_store::{DurableListener, LogBounds, LogStore, OnDurable, RocksLogStore};
+pub use schema::ledger::IndexKey;
+pub use table::Table;

@@ -1,0 +1,598 @@
+//! # The log on disk
+//!
+//! **Problem.** A promise may be told to a client only when it survives a power failure, and a disk makes a few hundred
+//! to a few thousand such points a second, far fewer than there are promises.
+//!
+//! **Model.** Entries, the vote and small marks, all opaque bytes. [`LogStore::append`] makes entries readable at once
+//! and durable later: *one* flusher takes all that waits, syncs once, and then reports everything it took, in order.
+//! Whoever adds while a sync runs is part of the next one, so the load sets the size of the group.
+//!
+//! **Rules.** Operations become durable in the order in which they were called: durability is a watermark. A reader
+//! sees an entry as soon as `append` returns. An index is never skipped.
+//!
+//! **Hazards.** A failed sync says nothing about what reached the disk, so the store refuses everything after one
+//! instead of trying again. Unsynced bytes wait in this process: a crash of the process loses them as a
+//! power failure does, which is harmless because nobody was told about them.
+//!
+//! **Absent on purpose.** What entries mean (`replication-raft` knows), retries, and any wait in `append`.
+
+use crate::StorageError;
+use crate::metrics;
+use crate::schema::log as schema;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, RwLock};
+use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Called once when an operation is durable, or with the reason why it will never be known to be. It runs on the flusher: it
+/// must be short and must not call the store.
+pub type OnDurable = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+
+/// Called on the flusher with the new durable index whenever it has moved; short, and must not call the store.
+pub type DurableListener = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What a log holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogBounds {
+    /// The first index that can be read, if there is any entry.
+    pub first: Option<u64>,
+    /// The last index that can be read, if there is any entry.
+    pub last: Option<u64>,
+    /// The last purge: up to which index, and the caller's note about it.
+    pub purged: Option<(u64, Bytes)>,
+}
+
+/// A log of opaque entries with a vote and marks: the boundary at which a disk can fail.
+///
+/// Durability order: what was called first is durable first. `Err` from any method or callback means that the store
+/// has stopped for good.
+pub trait LogStore: Send + Sync + 'static {
+    /// Adds consecutive entries after the last one. They can be read when this returns.
+    ///
+    /// # Errors
+    /// [`StorageError::LogGap`] if the first index is not the one after the last, or if the disk failed.
+    fn append(&self, entries: Vec<(u64, Bytes)>, on_durable: OnDurable)
+    -> Result<(), StorageError>;
+
+    /// Drops every entry after `last_kept`; all of them if `None`.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn truncate_after(&self, last_kept: Option<u64>) -> Result<(), StorageError>;
+
+    /// Drops every entry up to and with `through`, and keeps `note` about it. The bytes go in blocks, later.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn purge(&self, through: u64, note: Bytes) -> Result<(), StorageError>;
+
+    /// The entries of `range` that the log holds.
+    ///
+    /// # Errors
+    /// [`StorageError::LogGap`] if an entry between the first and the last is missing, or if the disk failed.
+    fn read(&self, range: Range<u64>) -> Result<Vec<(u64, Bytes)>, StorageError>;
+
+    /// What the log holds.
+    fn bounds(&self) -> LogBounds;
+
+    /// Stores the vote; `on_durable` tells when.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn save_vote(&self, vote: Bytes, on_durable: OnDurable) -> Result<(), StorageError>;
+
+    /// The last vote saved.
+    fn vote(&self) -> Option<Bytes>;
+
+    /// Stores a mark under a key. With `on_durable` it is synced with the next group, without it some day.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn put_mark(
+        &self,
+        key: &str,
+        value: Bytes,
+        on_durable: Option<OnDurable>,
+    ) -> Result<(), StorageError>;
+
+    /// The last mark stored under a key.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn mark(&self, key: &str) -> Result<Option<Bytes>, StorageError>;
+
+    /// The highest index up to which every entry is durable.
+    fn durable_index(&self) -> Option<u64>;
+
+    /// Calls `listener` whenever [`LogStore::durable_index`] has moved up.
+    fn listen_durable(&self, listener: DurableListener);
+
+    /// How many times the disk was synced since this store was opened.
+    fn syncs_total(&self) -> u64;
+}
+
+/// The log in a RocksDB database of its own.
+pub struct RocksLogStore {
+    shared: Arc<Shared>,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    db: DB,
+    state: RwLock<State>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    durable: DurableIndex,
+    listeners: RwLock<Vec<DurableListener>>,
+    syncs_total: AtomicU64,
+}
+
+/// What is known without asking the database. Held while the database is written, so that both change in one order.
+#[derive(Default)]
+struct State {
+    bounds: LogBounds,
+    vote: Option<Bytes>,
+    recent: VecDeque<(u64, Bytes)>,
+    recent_bytes: usize,
+    /// Where the range deletions of purged entries have got to (exclusive).
+    deleted_before: u64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// A truncation while a group was being synced: what that group wrote after this index is gone.
+    cut_in_flight: Option<Option<u64>>,
+    stopping: bool,
+    failed: Option<StorageError>,
+}
+
+struct Waiting {
+    /// The last index of the log after this operation.
+    last: Option<u64>,
+    on_durable: OnDurable,
+}
+
+/// An `Option<u64>` in one atomic word: 0 is nothing, else the index plus one.
+#[derive(Default)]
+pub(crate) struct DurableIndex(AtomicU64);
+
+impl DurableIndex {
+    pub(crate) fn load(&self) -> Option<u64> {
+        self.0.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    pub(crate) fn store(&self, index: Option<u64>) {
+        self.0.store(index.map_or(0, |index| index + 1), Ordering::Release);
+    }
+
+    pub(crate) fn lower_to(&self, index: Option<u64>) {
+        self.0.fetch_min(index.map_or(0, |index| index + 1), Ordering::AcqRel);
+    }
+}
+
+impl RocksLogStore {
+    /// Opens or creates the log in `directory` and starts its flusher.
+    ///
+    /// # Errors
+    /// If the directory cannot be opened, belongs to another running member, or holds a newer format.
+    pub fn open(directory: &Path) -> Result<RocksLogStore, StorageError> {
+        let open_error = |source: rocksdb::Error| StorageError::Open {
+            database: "log",
+            path: directory.to_owned(),
+            source: Arc::new(source),
+        };
+        std::fs::create_dir_all(directory).map_err(|source| StorageError::Open {
+            database: "log",
+            path: directory.to_owned(),
+            source: Arc::new(source),
+        })?;
+        let db = DB::open_cf_descriptors(
+            &schema::database_options(),
+            directory,
+            schema::column_families(),
+        )
+        .map_err(open_error)?;
+        let state = load(&db, directory)?;
+        let shared = Arc::new(Shared {
+            db,
+            durable: DurableIndex::default(),
+            state: RwLock::new(state),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            listeners: RwLock::default(),
+            syncs_total: AtomicU64::new(0),
+        });
+        // What was recovered was read from files, but their last bytes may not have been synced before the crash.
+        sync(&shared)?;
+        shared.durable.store(shared.state.read().bounds.last);
+        let flusher = std::thread::Builder::new()
+            .name("log-flusher".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || flush_until_stopped(&shared)
+            })
+            .map_err(|source| StorageError::Open {
+                database: "log",
+                path: directory.to_owned(),
+                source: Arc::new(source),
+            })?;
+        Ok(RocksLogStore { shared, flusher: Mutex::new(Some(flusher)) })
+    }
+
+    fn column_family(&self, name: &'static str) -> &ColumnFamily {
+        column_family(&self.shared.db, name)
+    }
+
+    fn write(&self, operation: &'static str, batch: WriteBatch) -> Result<(), StorageError> {
+        if let Some(failed) = &self.shared.queue.lock().failed {
+            return Err(failed.clone());
+        }
+        self.shared
+            .db
+            .write_opt(batch, &WriteOptions::default())
+            .map_err(|source| StorageError::write("log", operation, source))
+    }
+
+    /// Must be called with the state locked, so that the queue's order is the order of the writes.
+    fn enqueue(&self, last: Option<u64>, on_durable: OnDurable) {
+        let mut queue = self.shared.queue.lock();
+        queue.waiting.push(Waiting { last, on_durable });
+        self.shared.wake.notify_one();
+    }
+
+    /// Entries after `last_kept` may come back with other contents: what was written before must not vouch for them.
+    fn cut(&self, last_kept: Option<u64>) {
+        let mut queue = self.shared.queue.lock();
+        for waiting in &mut queue.waiting {
+            waiting.last = waiting.last.min(last_kept);
+        }
+        let cut = queue.cut_in_flight.map_or(last_kept, |earlier| earlier.min(last_kept));
+        queue.cut_in_flight = Some(cut);
+        self.shared.durable.lower_to(last_kept);
+    }
+
+    fn read_from_database(&self, range: Range<u64>) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        let entries = self.column_family(schema::ENTRIES);
+        let from = schema::entry_key(range.start);
+        let mut found = Vec::new();
+        let mode = IteratorMode::From(&from, rocksdb::Direction::Forward);
+        for item in self.shared.db.iterator_cf(entries, mode) {
+            let (key, value) =
+                item.map_err(|source| StorageError::read("log", "entries", source))?;
+            let index = schema::entry_index(&key)?;
+            if index >= range.end {
+                break;
+            }
+            found.push((index, Bytes::from(value.into_vec())));
+        }
+        Ok(found)
+    }
+}
+
+impl LogStore for RocksLogStore {
+    fn append(
+        &self,
+        entries: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        let mut state = self.shared.state.write();
+        let column_family = self.column_family(schema::ENTRIES);
+        let mut batch = WriteBatch::default();
+        let mut next = state.next_index();
+        for (index, bytes) in &entries {
+            if next.is_some_and(|next| next != *index) {
+                return Err(StorageError::LogGap { index: *index });
+            }
+            next = Some(index + 1);
+            batch.put_cf(column_family, schema::entry_key(*index), bytes);
+        }
+        self.write("append", batch)?;
+        for (index, bytes) in entries {
+            state.push(index, bytes);
+        }
+        self.enqueue(state.bounds.last, on_durable);
+        Ok(())
+    }
+
+    fn truncate_after(&self, last_kept: Option<u64>) -> Result<(), StorageError> {
+        let mut state = self.shared.state.write();
+        let from = last_kept.map_or(0, |index| index + 1);
+        let Some(last) = state.bounds.last.filter(|last| *last >= from) else { return Ok(()) };
+        let column_family = self.column_family(schema::ENTRIES);
+        let mut batch = WriteBatch::default();
+        // A conflicting suffix is short, and single deletions leave no range tombstone at the end of the log.
+        for index in from..=last {
+            batch.delete_cf(column_family, schema::entry_key(index));
+        }
+        self.write("truncate", batch)?;
+        state.truncate(last_kept);
+        self.cut(last_kept);
+        self.enqueue(state.bounds.last, Box::new(|_| ()));
+        Ok(())
+    }
+
+    fn purge(&self, through: u64, note: Bytes) -> Result<(), StorageError> {
+        let mut state = self.shared.state.write();
+        if state.bounds.purged.as_ref().is_some_and(|(purged, _)| *purged > through) {
+            return Ok(());
+        }
+        let marks = self.column_family(schema::MARKS);
+        let entries = self.column_family(schema::ENTRIES);
+        let mut batch = WriteBatch::default();
+        batch.put_cf(marks, schema::PURGED, schema::purged_value(through, &note));
+        // Each range deletion leaves a tombstone that readers step over, so there are few and large ones.
+        let delete =
+            through + 1 >= state.deleted_before.saturating_add(schema::PURGE_BLOCK_ENTRIES);
+        if delete {
+            let from = schema::entry_key(state.deleted_before);
+            batch.delete_range_cf(entries, from, schema::entry_key(through + 1));
+        }
+        self.write("purge", batch)?;
+        if delete {
+            let from = schema::entry_key(state.deleted_before);
+            state.deleted_before = through + 1;
+            // Whole files go at once; what it leaves, compaction removes.
+            self.shared
+                .db
+                .delete_file_in_range_cf(entries, from, schema::entry_key(through))
+                .map_err(|source| StorageError::write("log", "purge", source))?;
+        }
+        state.purge(through, note);
+        self.enqueue(state.bounds.last, Box::new(|_| ()));
+        Ok(())
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        let state = self.shared.state.read();
+        let Some(range) = state.clip(range) else { return Ok(Vec::new()) };
+        if let Some(found) = state.recent_in(&range) {
+            return Ok(found);
+        }
+        // The lock is kept: a truncation in between would make the result a mixture.
+        let found = self.read_from_database(range.clone())?;
+        complete(found, range)
+    }
+
+    fn bounds(&self) -> LogBounds {
+        self.shared.state.read().bounds.clone()
+    }
+
+    fn save_vote(&self, vote: Bytes, on_durable: OnDurable) -> Result<(), StorageError> {
+        let mut state = self.shared.state.write();
+        let mut batch = WriteBatch::default();
+        batch.put_cf(self.column_family(schema::MARKS), schema::VOTE, &vote);
+        self.write("vote", batch)?;
+        state.vote = Some(vote);
+        self.enqueue(state.bounds.last, on_durable);
+        Ok(())
+    }
+
+    fn vote(&self) -> Option<Bytes> {
+        self.shared.state.read().vote.clone()
+    }
+
+    fn put_mark(
+        &self,
+        key: &str,
+        value: Bytes,
+        on_durable: Option<OnDurable>,
+    ) -> Result<(), StorageError> {
+        let state = self.shared.state.write();
+        let mut batch = WriteBatch::default();
+        batch.put_cf(self.column_family(schema::MARKS), schema::mark_key(key), value);
+        self.write("mark", batch)?;
+        if let Some(on_durable) = on_durable {
+            self.enqueue(state.bounds.last, on_durable);
+        }
+        Ok(())
+    }
+
+    fn mark(&self, key: &str) -> Result<Option<Bytes>, StorageError> {
+        let value = self
+            .shared
+            .db
+            .get_cf(self.column_family(schema::MARKS), schema::mark_key(key))
+            .map_err(|source| StorageError::read("log", "mark", source))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    fn durable_index(&self) -> Option<u64> {
+        self.shared.durable.load()
+    }
+
+    fn listen_durable(&self, listener: DurableListener) {
+        self.shared.listeners.write().push(listener);
+    }
+
+    fn syncs_total(&self) -> u64 {
+        self.shared.syncs_total.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for RocksLogStore {
+    /// Syncs what waits and stops the flusher.
+    fn drop(&mut self) {
+        self.shared.queue.lock().stopping = true;
+        self.shared.wake.notify_one();
+        if let Some(flusher) = self.flusher.lock().take() {
+            // The flusher does not panic; if a callback did, its panic was already reported by its thread.
+            drop(flusher.join());
+        }
+    }
+}
+
+impl State {
+    fn next_index(&self) -> Option<u64> {
+        let after_purge = self.bounds.purged.as_ref().map(|(index, _)| index + 1);
+        self.bounds.last.map(|last| last + 1).or(after_purge)
+    }
+
+    fn push(&mut self, index: u64, bytes: Bytes) {
+        self.bounds.first.get_or_insert(index);
+        self.bounds.last = Some(index);
+        self.recent_bytes += bytes.len();
+        self.recent.push_back((index, bytes));
+        while self.recent_bytes > schema::RECENT_BYTES_MAX && self.recent.len() > 1 {
+            self.recent_bytes -= self.recent.pop_front().map_or(0, |(_, bytes)| bytes.len());
+        }
+    }
+
+    fn truncate(&mut self, last_kept: Option<u64>) {
+        while self.recent.back().is_some_and(|(index, _)| Some(*index) > last_kept) {
+            self.recent_bytes -= self.recent.pop_back().map_or(0, |(_, bytes)| bytes.len());
+        }
+        self.bounds.last = last_kept.filter(|last| self.bounds.first <= Some(*last));
+        if self.bounds.last.is_none() {
+            self.bounds.first = None;
+        }
+    }
+
+    fn purge(&mut self, through: u64, note: Bytes) {
+        while self.recent.front().is_some_and(|(index, _)| *index <= through) {
+            self.recent_bytes -= self.recent.pop_front().map_or(0, |(_, bytes)| bytes.len());
+        }
+        self.bounds.purged = Some((through, note));
+        self.bounds.last = self.bounds.last.filter(|last| *last > through);
+        self.bounds.first = self.bounds.last.and(self.bounds.first.max(Some(through + 1)));
+    }
+
+    /// The part of a range that the log holds, if any.
+    fn clip(&self, range: Range<u64>) -> Option<Range<u64>> {
+        let start = range.start.max(self.bounds.first?);
+        let end = range.end.min(self.bounds.last? + 1);
+        (start < end).then_some(start..end)
+    }
+
+    /// The entries of a clipped range if all of them are still in memory.
+    fn recent_in(&self, range: &Range<u64>) -> Option<Vec<(u64, Bytes)>> {
+        let (first, _) = self.recent.front()?;
+        let skip = usize::try_from(range.start.checked_sub(*first)?).ok()?;
+        let take = usize::try_from(range.end - range.start).ok()?;
+        Some(self.recent.iter().skip(skip).take(take).cloned().collect())
+    }
+}
+
+/// Checks that nothing between the ends of `range` is missing.
+fn complete(
+    found: Vec<(u64, Bytes)>,
+    range: Range<u64>,
+) -> Result<Vec<(u64, Bytes)>, StorageError> {
+    let mut expected = range.clone();
+    let gap = found.iter().map(|(index, _)| *index).find(|index| expected.next() != Some(*index));
+    match gap.or_else(|| expected.next()) {
+        Some(index) => Err(StorageError::LogGap { index }),
+        None => Ok(found),
+    }
+}
+
+fn column_family<'a>(db: &'a DB, name: &'static str) -> &'a ColumnFamily {
+    // Every name was passed to the open call, which creates what is missing.
+    db.cf_handle(name).expect("column family opened with the database")
+}
+
+fn load(db: &DB, directory: &Path) -> Result<State, StorageError> {
+    let marks = column_family(db, schema::MARKS);
+    let get = |key: &'static [u8]| {
+        db.get_cf(marks, key).map_err(|source| StorageError::read("log", "marks", source))
+    };
+    match get(schema::FORMAT)? {
+        None => db
+            .put_cf(marks, schema::FORMAT, schema::FORMAT_VERSION.to_be_bytes())
+            .map_err(|source| StorageError::write("log", "format", source))?,
+        Some(found) if found == schema::FORMAT_VERSION.to_be_bytes() => (),
+        Some(found) => {
+            return Err(StorageError::ForeignFormat {
+                database: "log",
+                path: directory.to_owned(),
+                found,
+                expected: schema::FORMAT_VERSION,
+            });
+        }
+    }
+    let purged = get(schema::PURGED)?.map(|value| schema::purged_parts(&value)).transpose()?;
+    let after_purge = purged.as_ref().map_or(0, |(index, _)| index + 1);
+    let entries = column_family(db, schema::ENTRIES);
+    let at = |mode| -> Result<Option<u64>, StorageError> {
+        let Some(item) = db.iterator_cf(entries, mode).next() else { return Ok(None) };
+        let (key, _) = item.map_err(|source| StorageError::read("log", "entries", source))?;
+        schema::entry_index(&key).map(Some)
+    };
+    let from = schema::entry_key(after_purge);
+    let first = at(IteratorMode::From(&from, rocksdb::Direction::Forward))?;
+    let last = if first.is_some() { at(IteratorMode::End)? } else { None };
+    Ok(State {
+        bounds: LogBounds { first, last, purged },
+        vote: get(schema::VOTE)?.map(Bytes::from),
+        // The block before the last purge may not have been deleted: the next deletion takes it too.
+        deleted_before: 0,
+        ..State::default()
+    })
+}
+
+fn sync(shared: &Shared) -> Result<(), StorageError> {
+    let started = Instant::now();
+    shared.db.flush_wal(true).map_err(|source| StorageError::write("log", "sync", source))?;
+    shared.syncs_total.fetch_add(1, Ordering::Relaxed);
+    metrics::log_synced(started.elapsed());
+    Ok(())
+}
+
+fn flush_until_stopped(shared: &Shared) {
+    while let Some(taken) = take_waiting(shared) {
+        let failed_before = shared.queue.lock().failed.clone();
+        let outcome = match failed_before {
+            Some(failure) => Err(failure),
+            None => sync(shared),
+        };
+        match &outcome {
+            Ok(()) => {
+                metrics::log_group(taken.len());
+                publish_durable(shared, &taken);
+            }
+            Err(failure) => shared.queue.lock().failed = Some(failure.clone()),
+        }
+        for waiting in taken {
+            (waiting.on_durable)(outcome.clone());
+        }
+    }
+}
+
+/// Waits for work; `None` when the store is closed and nothing waits.
+fn take_waiting(shared: &Shared) -> Option<Vec<Waiting>> {
+    let mut queue = shared.queue.lock();
+    while queue.waiting.is_empty() {
+        if queue.stopping {
+            return None;
+        }
+        shared.wake.wait(&mut queue);
+    }
+    queue.cut_in_flight = None;
+    Some(std::mem::take(&mut queue.waiting))
+}
+
+/// The durable index moves before any callback runs, so whoever is called sees it.
+fn publish_durable(shared: &Shared, taken: &[Waiting]) {
+    let Some(last) = taken.last().and_then(|waiting| waiting.last) else { return };
+    let durable = {
+        let queue = shared.queue.lock();
+        let durable = queue.cut_in_flight.map_or(Some(last), |cut| Some(last).min(cut));
+        shared.durable.store(durable);
+        durable
+    };
+    if let Some(durable) = durable {
+        for listener in shared.listeners.read().iter() {
+            listener(durable);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "log_store_tests.rs"]
+mod tests;

@@ -1,0 +1,485 @@
+//! # The ledger in memory
+//!
+//! **Problem.** A million bindings must be found by address, client and hardware address within a microsecond, renewed tens of
+//! thousands of times a second, and fit in a few hundred megabytes.
+//!
+//! **Model.** Records lie in a slab and never move. Pages of 1,024 addresses lead from an address to its slot and have a bitmap of
+//! taken addresses, so that the next free address is found by words. Two hash tables of slot numbers lead from clients. A
+//! wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
+//! old entry moves itself on when its second comes.
+//!
+//! **Rules.** Only `apply` writes (through [`LedgerTable`]). Every change goes through [`Table::reindex`].
+//!
+//! **Absent on purpose.** No disk: which slots changed since the last image is all that this file knows of it.
+
+use hashbrown::HashTable;
+use replication_ledger::{
+    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
+    LedgerView, MemberId, Stamp, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
+
+/// Addresses in one page; a power of two.
+const PAGE_LEN: u32 = 1024;
+const PAGE_WORDS: usize = PAGE_LEN as usize / 64;
+/// Records in one block of the slab.
+const BLOCK_LEN: usize = 4096;
+/// No slot, no second.
+const NONE: u32 = u32::MAX;
+
+/// The production ledger.
+#[derive(Default)]
+pub struct Table {
+    globals: Globals,
+    /// Blocks of equal length that never grow, so records never move.
+    slab: Vec<Vec<Slot>>,
+    pages: BTreeMap<u32, Box<Page>>,
+    by_client: HashTable<u32>,
+    by_hardware: HashTable<u32>,
+    hasher: RandomState,
+    wheel: BTreeMap<u32, Vec<u32>>,
+    /// Slots whose second has come: due now or within a second.
+    near_due: BTreeSet<u32>,
+    ended: BTreeSet<(u64, u32)>,
+    changed: Vec<u32>,
+    globals_changed: bool,
+}
+
+struct Slot {
+    binding: Binding,
+    /// The second at which the wheel looks at it; [`NONE`] if it does not.
+    wheel_second: u32,
+    ended_index: Option<u64>,
+    near_due: bool,
+    /// Listed in `Table::changed`.
+    changed: bool,
+    /// The image on disk has a record of this address.
+    imaged: bool,
+}
+
+struct Page {
+    slots: [u32; PAGE_LEN as usize],
+    taken: [u64; PAGE_WORDS],
+}
+
+/// What changed since the last image was taken.
+pub(crate) struct Changes<'a> {
+    /// Records, and whether the image has an older one of the same address.
+    pub(crate) bindings: Vec<(&'a Binding, bool)>,
+    /// Whether the rest changed.
+    pub(crate) globals: bool,
+}
+
+impl Table {
+    /// A table as it was when an image was taken: nothing in it counts as changed.
+    pub(crate) fn from_image(globals: Globals, bindings: impl Iterator<Item = Binding>) -> Table {
+        let mut table = Table { globals, ..Table::default() };
+        for binding in bindings {
+            table.put(binding);
+        }
+        for slot in std::mem::take(&mut table.changed) {
+            let slot = table.slot_mut(slot);
+            slot.changed = false;
+            slot.imaged = true;
+        }
+        table
+    }
+
+    /// How many records there are.
+    pub fn bindings_len(&self) -> usize {
+        self.slab.len().saturating_sub(1) * BLOCK_LEN + self.slab.last().map_or(0, Vec::len)
+    }
+
+    /// How many records changed since the last image.
+    pub(crate) fn changed_len(&self) -> usize {
+        self.changed.len()
+    }
+
+    pub(crate) fn changes(&self) -> Changes<'_> {
+        let slots = self.changed.iter().map(|slot| self.slot(*slot));
+        Changes {
+            bindings: slots.map(|slot| (&slot.binding, slot.imaged)).collect(),
+            globals: self.globals_changed,
+        }
+    }
+
+    /// The image has everything now.
+    pub(crate) fn mark_imaged(&mut self) {
+        for slot in std::mem::take(&mut self.changed) {
+            let slot = self.slot_mut(slot);
+            slot.changed = false;
+            slot.imaged = true;
+        }
+        self.globals_changed = false;
+    }
+
+    fn slot(&self, slot: u32) -> &Slot {
+        &self.slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN]
+    }
+
+    fn slot_mut(&mut self, slot: u32) -> &mut Slot {
+        &mut self.slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN]
+    }
+
+    fn slot_of(&self, address: Ipv4Addr) -> Option<u32> {
+        let (page, offset) = place(address);
+        let slot = self.pages.get(&page)?.slots[offset];
+        (slot != NONE).then_some(slot)
+    }
+
+    fn hash_client(&self, client: &ClientKey) -> u64 {
+        self.hasher.hash_one(client.octets())
+    }
+
+    fn hash_hardware(&self, hardware: &HardwareAddress) -> u64 {
+        self.hasher.hash_one(hardware)
+    }
+
+    /// Puts a slot into the tables of clients.
+    fn index_client(&mut self, slot: u32) {
+        let binding = &self.slot(slot).binding;
+        let client = self.hash_client(&binding.client);
+        let hardware = self.hash_hardware(&binding.hardware);
+        let Table { by_client, by_hardware, slab, hasher, .. } = self;
+        let binding_at = |slot: &u32| &slab[*slot as usize / BLOCK_LEN][*slot as usize % BLOCK_LEN];
+        by_client.insert_unique(client, slot, |slot| {
+            hasher.hash_one(binding_at(slot).binding.client.octets())
+        });
+        by_hardware.insert_unique(hardware, slot, |slot| {
+            hasher.hash_one(binding_at(slot).binding.hardware)
+        });
+    }
+
+    /// Takes a slot out of the tables of clients, by the record that it still has.
+    fn unindex_client(&mut self, slot: u32) {
+        let binding = &self.slot(slot).binding;
+        let client = self.hash_client(&binding.client);
+        let hardware = self.hash_hardware(&binding.hardware);
+        if let Ok(entry) = self.by_client.find_entry(client, |other| *other == slot) {
+            entry.remove();
+        }
+        if let Ok(entry) = self.by_hardware.find_entry(hardware, |other| *other == slot) {
+            entry.remove();
+        }
+    }
+
+    /// Brings everything that hangs on state and times up to date with a slot's record.
+    fn reindex(&mut self, slot: u32) {
+        let now = self.globals.stamp.earliest;
+        let Slot { binding, wheel_second, ended_index, near_due, changed, .. } = self.slot(slot);
+        let (address, state, until) = (binding.address, binding.state, binding.until);
+        let (wheel_second, was_ended, was_near, was_changed) =
+            (*wheel_second, *ended_index, *near_due, *changed);
+        let is_ended = state.is_ended().then_some(binding.end_index);
+
+        if !was_changed {
+            self.changed.push(slot);
+            self.slot_mut(slot).changed = true;
+        }
+        self.set_taken(address, state != BindingState::Free);
+        let key = u32::from(address);
+        if was_ended != is_ended {
+            if let Some(index) = was_ended {
+                self.ended.remove(&(index, key));
+            }
+            if let Some(index) = is_ended {
+                self.ended.insert((index, key));
+            }
+            self.slot_mut(slot).ended_index = is_ended;
+        }
+        let wanted = match state {
+            BindingState::Active | BindingState::Declined => wheel_second_of(until),
+            _ => NONE,
+        };
+        if was_near && wanted > wheel_second_of(now) {
+            self.near_due.remove(&key);
+            self.slot_mut(slot).near_due = false;
+        }
+        self.schedule(slot, wanted, wheel_second);
+    }
+
+    /// Sees to it that the wheel looks at this slot at `wanted` or before; `present` is when it will anyway.
+    fn schedule(&mut self, slot: u32, wanted: u32, present: u32) {
+        let near = self.slot(slot).near_due;
+        if wanted == NONE || near {
+            return;
+        }
+        if wanted <= wheel_second_of(self.globals.stamp.earliest) {
+            let key = u32::from(self.slot(slot).binding.address);
+            self.near_due.insert(key);
+            let slot = self.slot_mut(slot);
+            slot.near_due = true;
+            slot.wheel_second = NONE;
+        } else if wanted < present {
+            self.wheel.entry(wanted).or_default().push(slot);
+            self.slot_mut(slot).wheel_second = wanted;
+        }
+    }
+
+    /// Looks at every slot whose second has come.
+    fn turn_wheel(&mut self) {
+        let now = wheel_second_of(self.globals.stamp.earliest);
+        while let Some(entry) = self.wheel.first_entry() {
+            let second = *entry.key();
+            if second > now {
+                return;
+            }
+            for number in entry.remove() {
+                let slot = self.slot_mut(number);
+                // An entry that was superseded by an earlier one.
+                if slot.wheel_second != second {
+                    continue;
+                }
+                slot.wheel_second = NONE;
+                let (state, until) = (slot.binding.state, slot.binding.until);
+                if matches!(state, BindingState::Active | BindingState::Declined) {
+                    self.schedule(number, wheel_second_of(until), NONE);
+                }
+            }
+        }
+    }
+
+    fn set_taken(&mut self, address: Ipv4Addr, taken: bool) {
+        let (page, offset) = place(address);
+        if let Some(page) = self.pages.get_mut(&page) {
+            let (word, bit) = (offset / 64, 1u64 << (offset % 64));
+            match taken {
+                true => page.taken[word] |= bit,
+                false => page.taken[word] &= !bit,
+            }
+        }
+    }
+
+    /// The lowest address of `range` that no binding takes.
+    fn first_untaken(&self, range: AddressRange) -> Option<Ipv4Addr> {
+        let (mut next, last) = (u32::from(range.first), u32::from(range.last));
+        loop {
+            let page_last = next | (PAGE_LEN - 1);
+            let end = page_last.min(last);
+            match self.pages.get(&(next / PAGE_LEN)) {
+                None => return Some(next.into()),
+                Some(page) => {
+                    if let Some(offset) = page.first_untaken(next % PAGE_LEN, end % PAGE_LEN) {
+                        return Some((next - next % PAGE_LEN + offset).into());
+                    }
+                }
+            }
+            if page_last >= last {
+                return None;
+            }
+            next = page_last + 1;
+        }
+    }
+
+    /// How many addresses of `range` bindings take.
+    fn taken_count(&self, range: AddressRange) -> u64 {
+        let (first, last) = (u32::from(range.first), u32::from(range.last));
+        let pages = self.pages.range(first / PAGE_LEN..=last / PAGE_LEN);
+        let counts = pages.map(|(number, page)| {
+            let begin = number * PAGE_LEN;
+            let from = first.max(begin) - begin;
+            let to = last.min(begin | (PAGE_LEN - 1)) - begin;
+            page.taken_count(from, to)
+        });
+        counts.sum()
+    }
+
+    fn owned<'a>(
+        &'a self,
+        owner: MemberId,
+        range: AddressRange,
+    ) -> impl Iterator<Item = AddressRange> + 'a {
+        self.globals
+            .holders
+            .within(range)
+            .filter(move |(_, holder)| *holder == Holder::Owned(owner))
+            .map(|(part, _)| part)
+    }
+}
+
+impl LedgerView for Table {
+    fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+        Some(&self.slot(self.slot_of(address)?).binding)
+    }
+
+    fn bindings_of_client<'a>(
+        &'a self,
+        client: &'a ClientKey,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let slots = self.by_client.iter_hash(self.hash_client(client));
+        slots.map(|slot| &self.slot(*slot).binding).filter(move |b| b.client == *client)
+    }
+
+    fn bindings_of_hardware<'a>(
+        &'a self,
+        hardware: &'a HardwareAddress,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let slots = self.by_hardware.iter_hash(self.hash_hardware(hardware));
+        slots.map(|slot| &self.slot(*slot).binding).filter(move |b| b.hardware == *hardware)
+    }
+
+    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+        let first = u32::from(first);
+        self.pages.range(first / PAGE_LEN..).flat_map(move |(number, page)| {
+            let skipped = first.saturating_sub(number * PAGE_LEN) as usize;
+            let slots = page.slots.iter().skip(skipped).filter(|slot| **slot != NONE);
+            slots.map(|slot| &self.slot(*slot).binding)
+        })
+    }
+
+    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+        self.owned(owner, range).find_map(|part| self.first_untaken(part))
+    }
+
+    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+        self.owned(owner, range).map(|part| part.size() - self.taken_count(part)).sum()
+    }
+
+    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+        let now = self.globals.stamp.earliest;
+        let is_due = |address: &Ipv4Addr| {
+            self.binding(*address).is_some_and(|b| {
+                matches!(b.state, BindingState::Active | BindingState::Declined) && b.until <= now
+            })
+        };
+        self.near_due.iter().map(|key| Ipv4Addr::from(*key)).filter(is_due).take(limit).collect()
+    }
+
+    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+        self.ended.iter().take(limit).map(|(_, key)| Ipv4Addr::from(*key)).collect()
+    }
+}
+
+impl LedgerTable for Table {
+    fn globals_mut(&mut self) -> &mut Globals {
+        self.globals_changed = true;
+        &mut self.globals
+    }
+
+    fn put(&mut self, binding: Binding) {
+        let address = binding.address;
+        let slot = match self.slot_of(address) {
+            Some(slot) => {
+                self.unindex_client(slot);
+                self.slot_mut(slot).binding = binding;
+                slot
+            }
+            None => self.new_slot(binding),
+        };
+        self.index_client(slot);
+        self.reindex(slot);
+    }
+
+    fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
+        let slot = self.slot_of(address)?;
+        let answer = change(&mut self.slot_mut(slot).binding);
+        self.reindex(slot);
+        Some(answer)
+    }
+
+    fn advance(&mut self, index: u64, stamp: Stamp) {
+        self.globals.applied_index = index;
+        self.globals.stamp = stamp;
+        self.turn_wheel();
+    }
+}
+
+impl Table {
+    fn new_slot(&mut self, binding: Binding) -> u32 {
+        let (page, offset) = place(binding.address);
+        if self.slab.last().is_none_or(|block| block.len() == BLOCK_LEN) {
+            self.slab.push(Vec::with_capacity(BLOCK_LEN));
+        }
+        let slot = u32::try_from(self.bindings_len()).expect("there are fewer than 2^32 addresses");
+        let block = self.slab.last_mut().expect("a block was pushed above");
+        block.push(Slot {
+            binding,
+            wheel_second: NONE,
+            ended_index: None,
+            near_due: false,
+            changed: false,
+            imaged: false,
+        });
+        self.pages.entry(page).or_insert_with(Page::empty).slots[offset] = slot;
+        slot
+    }
+}
+
+impl Page {
+    fn empty() -> Box<Page> {
+        Box::new(Page { slots: [NONE; PAGE_LEN as usize], taken: [0; PAGE_WORDS] })
+    }
+
+    /// The first offset in `from..=to` that is not taken.
+    fn first_untaken(&self, from: u32, to: u32) -> Option<u32> {
+        (from / 64..=to / 64).find_map(|word| {
+            let free = !self.taken[word as usize] & bits_between(word * 64, from, to);
+            (free != 0).then(|| word * 64 + free.trailing_zeros())
+        })
+    }
+
+    fn taken_count(&self, from: u32, to: u32) -> u64 {
+        let counts = (from / 64..=to / 64).map(|word| {
+            (self.taken[word as usize] & bits_between(word * 64, from, to)).count_ones()
+        });
+        counts.map(u64::from).sum()
+    }
+}
+
+/// The bits of the word that begins at offset `begin` which lie in `from..=to`; the word and the range overlap.
+fn bits_between(begin: u32, from: u32, to: u32) -> u64 {
+    let low = from.saturating_sub(begin);
+    let high = (to - begin).min(63);
+    (u64::MAX << low) & (u64::MAX >> (63 - high))
+}
+
+fn place(address: Ipv4Addr) -> (u32, usize) {
+    let address = u32::from(address);
+    (address / PAGE_LEN, (address % PAGE_LEN) as usize)
+}
+
+/// The second at which to look at a promise that ends then; the last second of all stands for never.
+fn wheel_second_of(until: Timestamp) -> u32 {
+    u32::try_from(until.seconds()).unwrap_or(NONE).min(NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use replication_ledger::view::contract;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn the_fast_table_answers_as_the_plain_one(seed in any::<u64>()) {
+            contract::check(Table::default(), seed);
+        }
+    }
+
+    #[test]
+    fn a_pool_is_searched_by_pages_and_words() {
+        let mut table = Table::default();
+        let owner = MemberId(1);
+        let first = u32::from(Ipv4Addr::new(10, 0, 0, 0)) + 100;
+        let pool = AddressRange { first: first.into(), last: (first + 5000).into() };
+        let mut held = contract::sample();
+        held.state = BindingState::Active;
+        // Only `apply` writes holders in production; here a change of settings stands for it.
+        for offset in 0..4000 {
+            held.address = (first + offset).into();
+            table.put(held.clone());
+        }
+        assert_eq!(table.taken_count(pool), 4000);
+        assert_eq!(table.first_untaken(pool), Some((first + 4000).into()));
+        table.amend((first + 70).into(), |binding| binding.state = BindingState::Free);
+        assert_eq!(table.first_untaken(pool), Some((first + 70).into()));
+        assert_eq!(table.next_free(owner, pool), None);
+    }
+}
