@@ -1,0 +1,476 @@
+//! The handle: start a member, propose, read, watch its mode, change the membership, stop.
+
+use crate::clock::{Clock, Entropy, SteadyClock, parse_hex_u128};
+use crate::codec;
+use crate::contact::Contact;
+use crate::error::{ClusterId, ReplicationError};
+use crate::identity::{Identity, Origin};
+use crate::limits;
+use crate::log_adapter::LogAdapter;
+use crate::member::{HeldCheck, Member, ModeListener};
+use crate::membership::{Newcomer, Operation, decode_result, stopped};
+use crate::network::Peers;
+use crate::packer::Packer;
+use crate::proposer::{OnOutcome, Proposer};
+use crate::returning::Returning;
+use crate::rpc::{Introduce, Link};
+use crate::state_machine::{AppliedListener, StateMachine, StateMachineStore};
+use crate::transport::{Lane, Lineage, Transport, kind};
+use crate::types::MemberAddress;
+use openraft::{AsyncRuntime, Instant, Raft, SnapshotPolicy};
+use parking_lot::{Mutex, RwLock};
+use replication_ledger::{Command, MemberId, Mode, Outcome, Role, SilentReason};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use storage::LogStore;
+
+/// What is configured of a member.
+#[derive(Clone, Debug)]
+pub struct MemberOptions {
+    /// Its id, unique in the cluster for ever.
+    pub id: MemberId,
+    /// Its name, for people.
+    pub name: String,
+    /// Server or witness.
+    pub role: Role,
+    /// Where its peer port listens.
+    pub listen: String,
+    /// Where the others reach it; the address it really listens on if empty.
+    pub advertise: String,
+    /// Option 54 of its replies.
+    pub server_identifier: Option<Ipv4Addr>,
+}
+
+/// What a member stands on.
+pub struct Foundations<S> {
+    /// Its log.
+    pub log: Arc<dyn LogStore>,
+    /// Its ledger.
+    pub ledger: Arc<S>,
+    /// Its way to the others.
+    pub transport: Arc<dyn Transport>,
+    /// Its clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Where it draws names and tokens.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A running member. Clones are handles to the same one.
+pub struct Cluster<RT: AsyncRuntime, S: StateMachineStore> {
+    member: Arc<Member<RT, S>>,
+}
+
+impl<RT: AsyncRuntime, S: StateMachineStore> Clone for Cluster<RT, S> {
+    fn clone(&self) -> Self {
+        Cluster { member: Arc::clone(&self.member) }
+    }
+}
+
+/// What `cluster status` shows.
+#[derive(Clone, Debug)]
+pub struct ClusterStatus {
+    /// The cluster that this member belongs to, if any.
+    pub cluster: Option<ClusterId>,
+    /// The epoch of its lineage.
+    pub epoch: u64,
+    /// This member.
+    pub me: MemberId,
+    /// Its mode.
+    pub mode: Mode,
+    /// The leader, if one is known.
+    pub leader: Option<MemberId>,
+    /// The Raft term.
+    pub term: u64,
+    /// The last entry in this member's log.
+    pub last_log_index: u64,
+    /// The last entry that it knows to be committed.
+    pub committed_index: u64,
+    /// The last entry that is durable in its log.
+    pub durable_index: u64,
+    /// How often its log was synced since the start.
+    pub log_syncs_total: u64,
+    /// By how much its wall clock was stepped since the start, in nanoseconds.
+    pub clock_stepped_nanos: i64,
+    /// Every member of the membership, this one included, ascending.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One member as another sees it.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// Its id.
+    pub id: MemberId,
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Where its peer port is.
+    pub address: String,
+    /// True if it votes; false while it catches up.
+    pub voter: bool,
+    /// True if it is believed to lead.
+    pub leader: bool,
+    /// True if it was heard within the isolation delay (always for this member).
+    pub in_contact: bool,
+    /// Its mode by its own word, if it was ever heard.
+    pub mode: Option<Mode>,
+    /// The last entry that it has applied.
+    pub applied_index: u64,
+    /// Up to which index it has settled.
+    pub settled_index: u64,
+    /// How many entries it is behind this member's log.
+    pub lag_entries: u64,
+    /// Its clock minus this member's, in nanoseconds.
+    pub clock_skew_nanos: i64,
+    /// How long its last answer took.
+    pub round_trip: Duration,
+    /// How long ago it was heard.
+    pub heard_ago: Option<Duration>,
+}
+
+impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
+    /// Starts a member. If it belongs to a cluster it takes part at once; otherwise it waits for [`Cluster::init`] or
+    /// [`Cluster::join`].
+    ///
+    /// # Errors
+    /// If the data directory is unreadable or another member's, or the address cannot be listened on.
+    pub async fn start(
+        options: MemberOptions,
+        foundations: Foundations<S>,
+    ) -> Result<Cluster<RT, S>, ReplicationError> {
+        let Foundations { log, ledger, transport, clock, entropy } = foundations;
+        let clock = Arc::new(SteadyClock::new(clock));
+        let me = options.id;
+        let loaded = Identity::load(me, options.role, Arc::clone(&clock), Arc::clone(&log));
+        let identity = Arc::new(loaded.await?);
+        let listener = transport.listen(&options.listen).await.map_err(|source| {
+            ReplicationError::Unreachable { address: options.listen.clone(), source }
+        })?;
+        let address = match options.advertise.is_empty() {
+            true => listener.address.clone(),
+            false => options.advertise.clone(),
+        };
+        let own =
+            MemberAddress { address, name: options.name, witness: options.role == Role::Witness };
+        let peers = Peers::new(transport, Arc::clone(&identity) as Arc<dyn Introduce>);
+        let proposer = Proposer::new(me, Arc::clone(&log));
+        let (state_machine, started) = StateMachine::open(
+            Arc::clone(&ledger),
+            Arc::clone(&proposer) as Arc<dyn AppliedListener>,
+        )
+        .map_err(stopped)?;
+        let raft = Raft::new(
+            me.0,
+            Arc::new(raft_config()?),
+            peers.clone(),
+            LogAdapter::new(Arc::clone(&log)),
+            state_machine,
+        )
+        .await
+        .map_err(stopped)?;
+        started.started();
+        let nothing_held: HeldCheck = Arc::new(|_| false);
+        let member = Arc::new(Member {
+            identity,
+            own,
+            server_identifier: options.server_identifier,
+            log,
+            ledger,
+            clock,
+            entropy,
+            raft,
+            peers,
+            proposer,
+            packer: Packer::default(),
+            contact: Contact::default(),
+            returning: Returning::default(),
+            mode: RwLock::new(Mode::Silent(SilentReason::Starting)),
+            mode_listeners: RwLock::default(),
+            settled_index: AtomicU64::new(0),
+            tokens: Mutex::default(),
+            held: RwLock::new(nothing_held),
+            stopping: AtomicBool::new(false),
+        });
+        member.go_out().await?;
+        drop(RT::spawn(Arc::clone(&member).serve(listener)));
+        drop(RT::spawn(Arc::clone(&member).send_parcels()));
+        drop(RT::spawn(Arc::clone(&member).pack_parcels()));
+        drop(RT::spawn(Arc::clone(&member).ping_peers()));
+        drop(RT::spawn(Arc::clone(&member).mind_contact()));
+        drop(RT::spawn(Arc::clone(&member).keep_house()));
+        drop(RT::spawn(Arc::clone(&member).settle()));
+        drop(RT::spawn(Arc::clone(&member).flush_images()));
+        Ok(Cluster { member })
+    }
+
+    /// Proposes commands as one parcel, in order. Never blocks; may be called from any thread. `on_outcome` gets one result per
+    /// command, when the outcome is committed, applied here and durable here [AV-Q1], or after
+    /// [`limits::PROPOSAL_PATIENCE`] at the latest. It runs on a task or thread of this crate and must be quick.
+    pub fn propose_many(&self, commands: Vec<Command>, on_outcome: OnOutcome) {
+        self.member.proposer.propose(commands, on_outcome);
+    }
+
+    /// Proposes one command and waits for its outcome. Cancel-safe; the command stands all the same.
+    ///
+    /// # Errors
+    /// If no outcome came in time: the command may or may not take effect.
+    pub async fn propose(&self, command: Command) -> Result<Outcome, crate::ProposeError> {
+        let outcomes = self.member.propose_and_wait(vec![command]).await;
+        outcomes.into_iter().next().unwrap_or(Err(crate::ProposeError::Stopping))
+    }
+
+    /// The applied state, to read for a short while: nothing is applied meanwhile.
+    pub fn view(&self) -> impl Deref<Target = S::Table> {
+        self.member.ledger.view()
+    }
+
+    /// The ledger's store.
+    pub fn ledger(&self) -> &Arc<S> {
+        &self.member.ledger
+    }
+
+    /// The mode that this member is in now.
+    pub fn mode(&self) -> Mode {
+        *self.member.mode.read()
+    }
+
+    /// Calls `listener` with every new mode, and with the present one at once.
+    pub fn on_mode(&self, listener: ModeListener) {
+        listener(self.mode());
+        self.member.mode_listeners.write().push(listener);
+    }
+
+    /// Free space that this server offered to clients a moment ago is not given away to other servers [AV-Q5].
+    pub fn set_held(&self, held: HeldCheck) {
+        *self.member.held.write() = held;
+    }
+
+    /// This member.
+    pub fn member_id(&self) -> MemberId {
+        self.member.me()
+    }
+
+    /// Server or witness.
+    pub fn role(&self) -> Role {
+        self.member.identity.role
+    }
+
+    /// The address at which the others reach it.
+    pub fn peer_address(&self) -> &str {
+        &self.member.own.address
+    }
+
+    /// The cluster that it belongs to, if any.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.member.identity.lineage().map(|lineage| lineage.cluster)
+    }
+
+    /// The member that is believed to lead.
+    pub fn leader(&self) -> Option<MemberId> {
+        self.member.leader()
+    }
+
+    /// This member's wall time in nanoseconds since 1970, free of steps: the clock that stamps are made from.
+    pub fn wall_nanos(&self) -> u64 {
+        self.member.clock.wall_nanos()
+    }
+
+    /// Founds a cluster of this member alone.
+    ///
+    /// # Errors
+    /// [`ReplicationError::AlreadyInitialized`] if it belongs to one.
+    pub async fn init(&self) -> Result<ClusterId, ReplicationError> {
+        self.member.found().await
+    }
+
+    /// A token with which one new member may join at *this* member, once, for [`limits::JOIN_TOKEN_LIFETIME`]. Kept in memory only.
+    ///
+    /// # Errors
+    /// [`ReplicationError::NotInitialized`] if this member belongs to no cluster.
+    pub fn mint_join_token(&self) -> Result<String, ReplicationError> {
+        self.member.mint_token().map(|token| format!("{token:032x}"))
+    }
+
+    /// Joins the cluster of the member at `address`, which minted `token`. When this returns the member is a learner; it becomes a
+    /// voter by itself when it has caught up.
+    ///
+    /// # Errors
+    /// If this member belongs to a cluster, the token is not valid, the id was used, or nobody answers.
+    pub async fn join(&self, address: &str, token: &str) -> Result<ClusterId, ReplicationError> {
+        let identity = &self.member.identity;
+        if let Some(lineage) = identity.lineage() {
+            return Err(ReplicationError::AlreadyInitialized { cluster: lineage.cluster });
+        }
+        let token = parse_hex_u128(token.trim()).map_err(|_| ReplicationError::BadToken)?;
+        let newcomer = Newcomer {
+            member: self.member.me(),
+            address: self.member.own.clone(),
+            server_identifier: self.member.server_identifier,
+        };
+        let body = codec::encode(|writer| newcomer.write(writer.u128(token)));
+        let introduce = Arc::clone(identity) as Arc<dyn Introduce>;
+        let transport = self.member.peers.transport();
+        let link: Link<RT> = Link::new(transport, introduce, Lane::Join, None, address);
+        let asked = link.call(kind::JOIN, body, limits::OPERATION_PATIENCE).await;
+        let answer = asked.map_err(|source| ReplicationError::Unreachable {
+            address: address.to_owned(),
+            source,
+        })?;
+        let lineage = decode_result(answer, Lineage::read)?;
+        identity.adopt(lineage, Origin::Joined).await?;
+        Ok(lineage.cluster)
+    }
+
+    /// Removes a member for good. Works at any member.
+    ///
+    /// # Errors
+    /// If there is no such member, it is the last server or voter, or no quorum answers.
+    pub async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.member.operate(Operation::Remove(member)).await
+    }
+
+    /// Hands the leadership to a member. Works at any member.
+    ///
+    /// # Errors
+    /// If it is no voter or not caught up, or no quorum answers.
+    pub async fn transfer_leader(&self, to: MemberId) -> Result<(), ReplicationError> {
+        self.member.operate(Operation::Transfer(to)).await
+    }
+
+    /// Brings the ledger's image on disk up to date and lets the log be purged up to it. Done by itself from time to time.
+    ///
+    /// # Errors
+    /// If replication has stopped.
+    pub async fn flush(&self) -> Result<(), ReplicationError> {
+        self.member.raft.trigger().snapshot().await.map_err(stopped)
+    }
+
+    /// Waits until this member's mode is as wanted, or `patience` is over. Returns the mode that it is in then.
+    pub async fn wait_for_mode(&self, wanted: impl Fn(Mode) -> bool, patience: Duration) -> Mode {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let until = RT::Instant::now() + patience;
+        loop {
+            let mode = self.mode();
+            if wanted(mode) || RT::Instant::now() >= until {
+                return mode;
+            }
+            RT::sleep(PAUSE).await;
+        }
+    }
+
+    /// Everything about the cluster as this member sees it.
+    pub fn status(&self) -> ClusterStatus {
+        let member = &self.member;
+        let metrics = member.metrics();
+        let lineage = member.identity.lineage();
+        let last_log_index = metrics.last_log_index.unwrap_or(0);
+        let voters: BTreeSet<u64> = metrics.membership_config.voter_ids().collect();
+        let nodes = metrics.membership_config.nodes();
+        let members = nodes.map(|(id, node)| {
+            let id = MemberId(*id);
+            let heard = member.contact.of(id);
+            let report = match id == member.me() {
+                true => Some(member.report()),
+                false => heard.map(|heard| heard.report),
+            };
+            let applied_index = report.map_or(0, |report| report.applied_index);
+            MemberStatus {
+                id,
+                name: node.name.clone(),
+                role: if node.witness { Role::Witness } else { Role::Server },
+                address: node.address.clone(),
+                voter: voters.contains(&id.0),
+                leader: metrics.current_leader == Some(id.0),
+                in_contact: id == member.me() || member.contact.is_fresh(id),
+                mode: report.map(|report| report.mode),
+                applied_index,
+                settled_index: report.map_or(0, |report| report.settled_index),
+                lag_entries: last_log_index.saturating_sub(applied_index),
+                clock_skew_nanos: heard.map_or(0, |heard| heard.skew_nanos),
+                round_trip: heard.map_or(Duration::ZERO, |heard| heard.round_trip),
+                heard_ago: heard.map(|heard| heard.heard_at.elapsed()),
+            }
+        });
+        ClusterStatus {
+            cluster: lineage.map(|lineage| lineage.cluster),
+            epoch: lineage.map_or(0, |lineage| lineage.epoch),
+            me: member.me(),
+            mode: self.mode(),
+            leader: member.leader(),
+            term: metrics.current_term,
+            last_log_index,
+            committed_index: metrics.local_committed.map_or(0, |id| id.index),
+            durable_index: member.log.durable_index().unwrap_or(0),
+            log_syncs_total: member.log.syncs_total(),
+            clock_stepped_nanos: member.clock.stepped_by_nanos(),
+            members: members.collect(),
+        }
+    }
+
+    /// Stops the member in good order: hands over the leadership if it has it, fails what waits, and closes everything. Safe
+    /// to call again.
+    ///
+    /// # Errors
+    /// If openraft ended in an unexpected way.
+    pub async fn stop(&self) -> Result<(), ReplicationError> {
+        /// Stopping does not wait long for an heir: the others elect one anyway.
+        const HAND_OVER: Duration = Duration::from_millis(500);
+        let member = &self.member;
+        if member.is_stopping() {
+            return Ok(());
+        }
+        if member.leads() {
+            let voters = member.metrics().membership_config.voter_ids().collect();
+            if let Some(heir) = member.best_heir(&voters) {
+                let handed = RT::timeout(HAND_OVER, self.transfer_leader(heir)).await;
+                tracing::info!(event = "leadership_handed_over", ?heir, done = handed.is_ok());
+            }
+        }
+        self.abandon().await
+    }
+
+    /// Stops the member without telling anybody, as a crash would, but with nothing left running.
+    ///
+    /// # Errors
+    /// If openraft ended in an unexpected way.
+    pub async fn abandon(&self) -> Result<(), ReplicationError> {
+        let member = &self.member;
+        member.stopping.store(true, Ordering::Release);
+        member.proposer.stop();
+        let stopped = member.stop_raft().await;
+        member.peers.close();
+        member.proposer.unsent.notify_one();
+        member.packer.ready.notify_one();
+        stopped
+    }
+}
+
+/// openraft's settings (consensus.md 1.5 says why each differs from the default).
+fn raft_config() -> Result<openraft::Config, ReplicationError> {
+    let config = openraft::Config {
+        cluster_name: "leasehold".to_owned(),
+        heartbeat_interval: limits::HEARTBEAT_INTERVAL_MS,
+        election_timeout_min: limits::ELECTION_TIMEOUT_MIN_MS,
+        election_timeout_max: limits::ELECTION_TIMEOUT_MAX_MS,
+        enable_pre_vote: Some(true),
+        // Heartbeats of a leader that lost its quorum must not keep others from electing one.
+        quorum_loss_probe_interval: Some(limits::ELECTION_TIMEOUT_MAX_MS * 2),
+        broadcast_submitted_on_append: Some(true),
+        max_payload_entries: 64,
+        max_append_entries: Some(4096),
+        api_batch_linger_ms: 0,
+        // The image is flushed by `flush_images`, not by a count of entries.
+        snapshot_policy: SnapshotPolicy::Never,
+        replication_lag_threshold: 500_000,
+        max_in_snapshot_log_to_keep: limits::KEPT_ENTRIES,
+        purge_batch_size: 1024,
+        backoff: "20ms 50ms 100ms ...400ms".to_owned(),
+        install_snapshot_timeout: 60_000,
+        ..openraft::Config::default()
+    };
+    config.validate().map_err(|error| ReplicationError::Settings { reason: error.to_string() })
+}

@@ -1,0 +1,218 @@
+//! # Contact: who hears whom, whose clock says what, and what follows for this member's mode
+//!
+//! **Problem.** A member must stop promising on the quorum's behalf soon after it has lost the quorum, and must not begin again
+//! before everybody would accept it.
+//!
+//! **Model.** Every member asks every other a few times a second: a [`Report`] each way, with clocks, progress and
+//! leadership. A follower is in contact while the leader answers *and* says that a quorum confirmed it lately;
+//! the leader while a quorum confirmed it lately. The age of that confirmation adds to the age of the answer.
+//!
+//! **Rules.** Out of contact for [`limits::ISOLATION_DELAY`], and at every start: a new session, stored before anything else [AV-Q3].
+//! Back in contact: `ContactRestored` with that session, and only when it is applied here is the return complete. The
+//! settled index moves only in between [AV-Q4]: it is what this member's own disk holds of what it knows committed.
+//!
+//! **Hazards.** A short loss that the leader never noticed still draws a session. A leader that held this member for lost,
+//! which this member did not notice: the ledger says so, and it is treated as a loss. A stepped clock: see `clock`.
+//!
+//! **Absent on purpose.** The anchor and the journal of isolated mode, which come with it.
+
+use crate::codec::{self, Reader};
+use crate::error::Malformed;
+use crate::limits;
+use crate::transport::PeerClock;
+use bytes::Bytes;
+use openraft::{AsyncRuntime, Instant};
+use parking_lot::Mutex;
+use replication_ledger::{MemberId, Mode, Session, SilentReason, Stamp, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a member says about itself, in every ping and every answer to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) member: MemberId,
+    pub(crate) clock: PeerClock,
+    pub(crate) session: Session,
+    pub(crate) mode: Mode,
+    pub(crate) last_log_index: u64,
+    pub(crate) applied_index: u64,
+    pub(crate) settled_index: u64,
+    /// Set by a leader: how long ago a quorum last confirmed it.
+    pub(crate) quorum_age: Option<Duration>,
+}
+
+const MODES: [Mode; 9] = [
+    Mode::Quorum,
+    Mode::Isolated,
+    Mode::Sole,
+    Mode::Silent(SilentReason::Starting),
+    Mode::Silent(SilentReason::NoQuorum),
+    Mode::Silent(SilentReason::Returning),
+    Mode::Silent(SilentReason::NotVoter),
+    Mode::Silent(SilentReason::ClockInDoubt),
+    Mode::Silent(SilentReason::DiskFailed),
+];
+
+impl Report {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mode = MODES.iter().position(|mode| *mode == self.mode);
+        // The list above names every mode, and there are fewer than 256.
+        let mode = mode.and_then(|position| u8::try_from(position).ok()).unwrap_or(u8::MAX);
+        codec::encode(|writer| {
+            writer.u64(self.member.0).u64(self.clock.wall_nanos).u64(self.clock.boot_nanos);
+            writer.u64(self.session.0).u8(mode);
+            writer.u64(self.last_log_index).u64(self.applied_index).u64(self.settled_index);
+            writer.option(self.quorum_age, |writer, age| {
+                writer.u64(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
+            });
+        })
+    }
+
+    pub(crate) fn decode(body: Bytes) -> Result<Report, Malformed> {
+        let mut reader = Reader::new("report", body);
+        let member = MemberId(reader.u64()?);
+        let clock = PeerClock { wall_nanos: reader.u64()?, boot_nanos: reader.u64()? };
+        let session = Session(reader.u64()?);
+        let mode = MODES.get(usize::from(reader.u8()?)).copied().ok_or(reader.malformed())?;
+        let (last_log_index, applied_index) = (reader.u64()?, reader.u64()?);
+        let settled_index = reader.u64()?;
+        let quorum_age = reader.option(Reader::u64)?.map(Duration::from_nanos);
+        reader.finish(Report {
+            member,
+            clock,
+            session,
+            mode,
+            last_log_index,
+            applied_index,
+            settled_index,
+            quorum_age,
+        })
+    }
+}
+
+/// What is known of one peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard<I> {
+    /// Its newest report.
+    pub(crate) report: Report,
+    /// When that arrived.
+    pub(crate) heard_at: I,
+    /// How long its newest answer took.
+    pub(crate) round_trip: Duration,
+    /// Its clock minus ours, in nanoseconds, at half of that time.
+    pub(crate) skew_nanos: i64,
+    /// The latest moment at which, by its word, it led and a quorum confirmed it.
+    led_at: Option<I>,
+}
+
+/// Everything heard from the peers.
+pub(crate) struct Contact<RT: AsyncRuntime> {
+    heard: Mutex<BTreeMap<MemberId, Heard<RT::Instant>>>,
+}
+
+impl<RT: AsyncRuntime> Default for Contact<RT> {
+    fn default() -> Self {
+        Contact { heard: Mutex::default() }
+    }
+}
+
+impl<RT: AsyncRuntime> Contact<RT> {
+    /// A peer asked: it is there, but nothing is known about how long its words were under way.
+    pub(crate) fn asked_by(&self, report: Report) {
+        let mut heard = self.heard.lock();
+        if let Some(known) = heard.get_mut(&report.member) {
+            known.report = report;
+            known.heard_at = RT::Instant::now();
+        }
+    }
+
+    /// A peer answered what was asked at `asked_at`, when our clock said `asked_clock`.
+    pub(crate) fn answered(
+        &self,
+        report: Report,
+        asked_at: RT::Instant,
+        asked_clock: PeerClock,
+        now_clock: PeerClock,
+    ) {
+        let now = RT::Instant::now();
+        let round_trip_nanos = now_clock.boot_nanos.saturating_sub(asked_clock.boot_nanos);
+        let middle = i128::from(asked_clock.wall_nanos) + i128::from(round_trip_nanos / 2);
+        let skew = i128::from(report.clock.wall_nanos) - middle;
+        // Centuries would not fit; nobody needs to know more exactly.
+        let skew_nanos = i64::try_from(skew).unwrap_or(if skew > 0 { i64::MAX } else { i64::MIN });
+        let mut heard = self.heard.lock();
+        let before = heard.get(&report.member).and_then(|known| known.led_at);
+        // What it said was true at some time after we asked, so counting from our question is on the safe side.
+        let led_at = match report.quorum_age {
+            Some(age) if age < limits::ISOLATION_DELAY => before.max(Some(asked_at - age)),
+            _ => before,
+        };
+        let round_trip = Duration::from_nanos(round_trip_nanos);
+        let known = Heard { report, heard_at: now, round_trip, skew_nanos, led_at };
+        heard.insert(report.member, known);
+    }
+
+    /// What is known of a peer.
+    pub(crate) fn of(&self, member: MemberId) -> Option<Heard<RT::Instant>> {
+        self.heard.lock().get(&member).copied()
+    }
+
+    /// True if a peer was heard within the isolation delay.
+    pub(crate) fn is_fresh(&self, member: MemberId) -> bool {
+        self.of(member).is_some_and(|heard| is_fresh::<RT>(&heard))
+    }
+
+    /// The newest moment at which any leader, by its own word, held a quorum.
+    pub(crate) fn quorum_heard_at(&self) -> Option<RT::Instant> {
+        self.heard.lock().values().filter_map(|heard| heard.led_at).max()
+    }
+
+    /// Forgets peers that are not members any more.
+    pub(crate) fn retain(&self, is_member: impl Fn(MemberId) -> bool) {
+        self.heard.lock().retain(|member, _| is_member(*member));
+    }
+
+    /// The stamp of an entry proposed now: the slowest and the fastest clock in contact, ours included [AV-Q6].
+    // [AV-Q6] Grants count from the fastest clock in contact and ends from the slowest.
+    pub(crate) fn stamp(&self, wall_nanos: u64) -> Stamp {
+        let heard = self.heard.lock();
+        let sane = i64::try_from(limits::CLOCK_SKEW_MAX.as_nanos()).unwrap_or(i64::MAX);
+        let skews = heard
+            .values()
+            // A clock that is far off belongs to a member that is silent, or to a world that is not ours.
+            .filter(|heard| is_fresh::<RT>(heard) && heard.skew_nanos.abs() <= sane)
+            .map(|heard| heard.skew_nanos);
+        let (slowest, fastest) =
+            skews.fold((0, 0), |(low, high): (i64, i64), skew| (low.min(skew), high.max(skew)));
+        let at = |skew: i64| Timestamp(wall_nanos.saturating_add_signed(skew) / 1_000_000);
+        Stamp { earliest: at(slowest), latest: at(fastest) }
+    }
+
+    /// True if this member's clock agrees with the others' [AV-Q6]: a follower's with its leader's, a leader's with those of
+    /// enough of the others that they could not be a majority against it.
+    // [AV-Q6] Past a minute of skew the member's clock is in doubt.
+    pub(crate) fn clock_is_sane(
+        &self,
+        leader: Option<MemberId>,
+        me: MemberId,
+        voters: usize,
+    ) -> bool {
+        let heard = self.heard.lock();
+        let off = |heard: &Heard<RT::Instant>| {
+            is_fresh::<RT>(heard)
+                && Duration::from_nanos(heard.skew_nanos.unsigned_abs()) > limits::CLOCK_SKEW_MAX
+        };
+        match leader {
+            Some(leader) if leader != me => !heard.get(&leader).is_some_and(off),
+            _ => heard.values().filter(|heard| off(heard)).count() * 2 <= voters,
+        }
+    }
+}
+
+fn is_fresh<RT: AsyncRuntime>(heard: &Heard<RT::Instant>) -> bool {
+    heard.heard_at.elapsed() < limits::ISOLATION_DELAY
+}
+
+#[cfg(test)]
+#[path = "contact_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! # Replication: how members agree
+//!
+//! **Problem.** Several members must hold the same ledger, in the same order, whatever fails; and no client may be told what a
+//! crash could take back.
+//!
+//! **Model.** One Raft group (openraft; nobody else knows it). [`Cluster`] is one member of it: it takes commands from
+//! packet threads, brings them to the leader in parcels, packs parcels into log entries, and gives outcomes back. It knows
+//! whether this member may speak for the quorum ([`Cluster::mode`]), and keeps the membership.
+//!
+//! **Durability order.** What is lost by a crash at each step of a proposal:
+//!
+//! ```text
+//! proposed      in memory of its member             lost; the client asks again
+//! forwarded     in memory of the leader             lost; sent again to the next leader
+//! appended      in the leader's log, unsynced       lost with the leader, unless a follower has it
+//! durable       on a majority's disks               kept: it is committed
+//! applied       in this member's memory             rebuilt from the log
+//! durable here  on this member's disk               only now is the outcome told [AV-Q1]
+//! flushed       in the ledger's image on disk       only now may the log be purged
+//! ```
+//!
+//! **Absent on purpose.** What commands mean (`replication-ledger`), where bytes lie on disk (`storage`), DHCP, HTTP.
+
+mod clock;
+mod cluster;
+mod codec;
+mod contact;
+mod disk_ledger;
+mod error;
+mod housekeeping;
+mod identity;
+pub mod limits;
+mod log_adapter;
+mod member;
+mod membership;
+mod memory_ledger;
+mod messages;
+pub mod metrics;
+mod network;
+mod packer;
+mod parcel_bytes;
+mod proposer;
+mod returning;
+mod rpc;
+mod service;
+mod state_machine;
+pub mod transport;
+mod types;
+
+pub use clock::{Clock, Entropy, ManualClock, SteadyClock, SystemClock};
+pub use cluster::{Cluster, ClusterStatus, Foundations, MemberOptions, MemberStatus};
+pub use disk_ledger::DiskLedger;
+pub use error::{
+    ClusterId, ErrorClass, HandshakeRefusal, Malformed, ProposeError, ReplicationError,
+    TransportError,
+};
+pub use member::{HeldCheck, ModeListener};
+pub use memory_ledger::MemoryLedger;
+pub use openraft::TokioRuntime;
+pub use proposer::OnOutcome;
+pub use state_machine::{SnapshotSpool, StateMachineStore};
+pub use types::{AppliedMark, SnapshotChunks, SnapshotData};
+
+/// A member in production: tokio, RocksDB.
+pub type ProductionCluster = Cluster<TokioRuntime, DiskLedger>;

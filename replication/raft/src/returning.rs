@@ -1,0 +1,197 @@
+//! # Returning: from a start or a loss of contact back into quorum mode
+//!
+//! ```text
+//! out ── in contact, enrolled ──► asking ── ContactRestored applied here ──► back
+//!  ▲                                │ no outcome: ask again                    │
+//!  └──────── session drawn ◄────────┴────── contact lost, or held for lost ────┘
+//! ```
+
+use crate::contact::Contact;
+use crate::limits;
+use crate::member::Member;
+use crate::metrics;
+use crate::state_machine::StateMachineStore;
+use openraft::{AsyncRuntime, Instant};
+use parking_lot::Mutex;
+use replication_ledger::{Command, LedgerView, MemberId, Mode, ModeFacts, Outcome, Role, Session};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Where this member is on its way back.
+pub(crate) struct Returning<RT: AsyncRuntime> {
+    state: Mutex<State<RT>>,
+}
+
+struct State<RT: AsyncRuntime> {
+    phase: Phase,
+    had_contact: bool,
+    ask_again_at: RT::Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Out,
+    Asking,
+    Back,
+}
+
+impl<RT: AsyncRuntime> Default for Returning<RT> {
+    fn default() -> Self {
+        let state =
+            State { phase: Phase::Out, had_contact: false, ask_again_at: RT::Instant::now() };
+        Returning { state: Mutex::new(state) }
+    }
+}
+
+/// What the ledger holds of this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    session: Session,
+    lost: bool,
+}
+
+impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
+    /// Task: looks at the facts, and follows them.
+    pub(crate) async fn mind_contact(self: Arc<Self>) {
+        while !self.is_stopping() {
+            if let Err(error) = self.look().await {
+                tracing::error!(event = "session_not_stored", %error);
+                self.set_mode(Mode::Silent(replication_ledger::SilentReason::DiskFailed));
+            }
+            RT::sleep(limits::CONTACT_TICK).await;
+        }
+    }
+
+    async fn look(self: &Arc<Self>) -> Result<(), crate::error::ReplicationError> {
+        let metrics = self.metrics();
+        let led_at = self.quorum_age(&metrics).map(|age| RT::Instant::now() - age);
+        let heard_at = led_at.max(self.contact.quorum_heard_at());
+        let in_contact = heard_at.is_some_and(|at| at.elapsed() < limits::ISOLATION_DELAY);
+        let standing = self.standing();
+        let leader = metrics.current_leader.map(MemberId);
+        let voters = metrics.membership_config.voter_ids().count();
+
+        let phase = {
+            let mut state = self.returning.state.lock();
+            state.had_contact |= in_contact;
+            state.phase
+        };
+        let session = self.proposer.session();
+        let stands = standing.is_some_and(|own| !own.lost && own.session == session);
+        if phase != Phase::Out && !in_contact || phase == Phase::Back && !stands {
+            tracing::warn!(event = "contact_lost", in_contact, ?standing);
+            self.go_out().await?;
+        } else if phase == Phase::Out && in_contact && standing.is_some() {
+            self.ask(session);
+        }
+
+        let state = self.returning.state.lock();
+        let facts = ModeFacts {
+            had_contact: state.had_contact,
+            quorum_in_contact: in_contact,
+            return_complete: state.phase == Phase::Back,
+            is_voter: self.is_voter(self.me()),
+            clock_sane: self.contact.clock_is_sane(leader, self.me(), voters),
+            disk_writable: metrics.running_state.is_ok(),
+        };
+        drop(state);
+        self.set_mode(facts.mode());
+        self.settle_own(facts.mode(), &metrics);
+        self.show(&metrics);
+        Ok(())
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        let view = self.ledger.view();
+        let globals = view.globals();
+        let removed = globals.members.iter().filter(|(_, member)| member.removed);
+        let removed: BTreeSet<MemberId> = removed.map(|(id, _)| *id).collect();
+        self.identity.set_removed(removed);
+        let member = globals.members.get(&self.me())?;
+        Some(Standing { session: member.session, lost: member.lost.is_some() })
+    }
+
+    /// Out of contact: what waits is dropped, and a new session is stored before anything else.
+    // [AV-Q3] A command of an earlier session is refused by everybody once the new one is committed.
+    pub(crate) async fn go_out(&self) -> Result<(), crate::error::ReplicationError> {
+        self.returning.state.lock().phase = Phase::Out;
+        self.proposer.end_session();
+        let session = self.identity.draw_session().await?;
+        self.proposer.begin_session(session);
+        Ok(())
+    }
+
+    fn ask(self: &Arc<Self>, session: Session) {
+        {
+            let mut state = self.returning.state.lock();
+            if RT::Instant::now() < state.ask_again_at {
+                return;
+            }
+            state.phase = Phase::Asking;
+            state.ask_again_at = RT::Instant::now() + limits::SETTLE_INTERVAL;
+        }
+        let member = self.me();
+        let this = Arc::downgrade(self);
+        let restored = Command::ContactRestored { member, session };
+        let on_outcome = Box::new(move |outcomes: Vec<_>| {
+            let Some(this) = this.upgrade() else { return };
+            let done = matches!(outcomes.first(), Some(Ok(Outcome::Done { .. })));
+            let mut state = this.returning.state.lock();
+            // Contact may have been lost again while this was under way.
+            if state.phase == Phase::Asking && this.proposer.session() == session {
+                state.phase = if done { Phase::Back } else { Phase::Out };
+            }
+        });
+        self.proposer.propose(vec![restored], on_outcome);
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        let before = std::mem::replace(&mut *self.mode.write(), mode);
+        if before == mode {
+            return;
+        }
+        tracing::info!(event = "mode_changed", from = %before, to = %mode);
+        for listener in self.mode_listeners.read().iter() {
+            listener(mode);
+        }
+    }
+
+    /// [AV-Q4] What this member has settled: committed as far as it knows, and on its own disk. Frozen while it is out.
+    fn settle_own(&self, mode: Mode, metrics: &crate::types::Metrics<RT>) {
+        if mode != Mode::Quorum {
+            return;
+        }
+        let committed = metrics.local_committed.map(|id| id.index);
+        let settled = committed.min(self.log.durable_index()).unwrap_or(0);
+        self.settled_index.fetch_max(settled, Ordering::AcqRel);
+    }
+
+    fn show(&self, raft: &crate::types::Metrics<RT>) {
+        let last_log_index = raft.last_log_index.unwrap_or(0);
+        metrics::show(&metrics::Gauges {
+            mode: *self.mode.read(),
+            leads: self.leads(),
+            term: raft.current_term,
+            last_log_index,
+            committed_index: raft.local_committed.map_or(0, |id| id.index),
+            applied_index: raft.last_applied.map_or(0, |id| id.index),
+            settled_index: self.settled_index.load(Ordering::Acquire),
+            clock_stepped_nanos: self.clock.stepped_by_nanos(),
+        });
+        let others = self.others();
+        self.contact.retain(|member| others.iter().any(|(other, _)| *other == member));
+        for (member, _) in others {
+            if let Some(heard) = self.contact.of(member) {
+                let lag = last_log_index.saturating_sub(heard.report.applied_index);
+                let fresh = Contact::is_fresh(&self.contact, member);
+                metrics::peer(member, fresh, lag, heard.round_trip, heard.skew_nanos);
+            }
+        }
+    }
+
+    /// True for a member that serves DHCP when its mode allows it.
+    pub(crate) fn is_server(&self) -> bool {
+        self.identity.role == Role::Server
+    }
+}
