@@ -25,6 +25,17 @@ pub struct AnswerPlan<'m> {
     now: Timestamp,
 }
 
+impl AnswerPlan<'_> {
+    /// The type of the answer.
+    pub fn message_type(&self) -> MessageType {
+        match &self.finding {
+            Finding::Unknown => MessageType::LeaseUnknown,
+            Finding::Unassigned(_) => MessageType::LeaseUnassigned,
+            Finding::Active(_) => MessageType::LeaseActive,
+        }
+    }
+}
+
 /// Configured and stored options that are told to requestors; what is not here is not told even if asked for.
 // RFC 4388 section 6.4.2 calls them the non-sensitive options.
 const NON_SENSITIVE: [OptionCode; 12] = [
@@ -108,10 +119,10 @@ pub fn encode(plan: &AnswerPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
         ..Header::new(Op::BootReply)
     };
     let lease = match &plan.finding {
-        Finding::Unknown => return encode_bare(&header, MessageType::LeaseUnknown, buffer),
+        Finding::Unknown => return encode_bare(&header, plan.message_type(), buffer),
         Finding::Unassigned(address) => {
             header.ciaddr = *address;
-            return encode_bare(&header, MessageType::LeaseUnassigned, buffer);
+            return encode_bare(&header, plan.message_type(), buffer);
         }
         Finding::Active(lease) => lease,
     };
@@ -145,7 +156,7 @@ fn write_lease<'b>(writer: &mut MessageWriter<'b>, plan: &'b AnswerPlan<'_>, lea
         // The newest that was received, whole, at the end.
         let _ = writer.relay_agent_information(relay_agent_information);
     }
-    let number = MessageType::LeaseActive as u8 + 1;
+    let number = plan.message_type() as u8 + 1;
     let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, number);
     let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
     write_associated(writer, &lease.associated);

@@ -1,0 +1,201 @@
+//! One datagram's life: decode → decide → reply now, or propose → (commit) → answer → send.
+//!
+//! The first half, for a whole batch under one look at the ledger, is here; the second half, after the outcomes,
+//! is in `transmit.rs`.
+
+use crate::metrics::Tally;
+use crate::promiser::Promiser;
+use crate::reply_address::{Ports, ReplyAddress, reply_address};
+use crate::service::Service;
+use replication_ledger::{Command, LedgerView};
+use server_rules::{
+    Arrival, DropReason, Intent, Offers, PendingReply, ReplyPlan, Situation, decide, encode_reply,
+    leasequery,
+};
+use server_wire::{Message, MessageType, OptionCode, OptionSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
+
+/// A datagram as it came.
+pub(crate) struct Datagram<'b> {
+    pub(crate) octets: &'b [u8],
+    pub(crate) source: SocketAddrV4,
+}
+
+/// Encoded replies and where they go; used again for every batch.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pub(crate) octets: Vec<u8>,
+    pub(crate) letters: Vec<Letter>,
+}
+
+pub(crate) struct Letter {
+    pub(crate) octets: Range<usize>,
+    pub(crate) to: SocketAddrV4,
+    pub(crate) message_type: MessageType,
+}
+
+/// What waits for the outcome of the command at the same place in `commands`.
+pub(crate) enum Waiting {
+    /// An encoded DHCPACK.
+    Ack { pending: PendingReply, octets: Range<usize>, ack_to: ReplyAddress, nak_to: ReplyAddress },
+    /// Nobody is answered.
+    Record { declined: Option<Ipv4Addr> },
+}
+
+/// What a batch came to.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Leaves now.
+    pub(crate) outbox: Outbox,
+    /// Is proposed now.
+    pub(crate) commands: Vec<Command>,
+    pub(crate) waiting: Vec<Waiting>,
+    /// The DHCPACKs of `waiting`.
+    pub(crate) acks: Vec<u8>,
+}
+
+/// Where the datagrams of a batch came to.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) local: SocketAddrV4,
+    pub(crate) ports: Ports,
+}
+
+/// Decides a batch.
+pub(crate) fn dispatch<'b, P: Promiser>(
+    service: &Service<P>,
+    place: Place,
+    datagrams: impl Iterator<Item = Datagram<'b>>,
+    work: &mut Work,
+    tally: &mut Tally,
+) {
+    let (mode, now, room) = (service.promiser.mode(), service.promiser.now(), service.room());
+    service.promiser.with_view(|view| {
+        let index = service.index_of(&view.globals().settings);
+        let situation = Situation { view, index: &index, me: &service.me, mode, now };
+        let mut offers = service.offers.lock();
+        for datagram in datagrams {
+            let considered = consider(&datagram, place, &situation, &mut offers, room, work, tally);
+            if let Err(reason) = considered {
+                tracing::debug!(source = %datagram.source, reason = reason.as_str(), "dhcp.drop");
+                tally.dropped(reason);
+            }
+        }
+    });
+}
+
+fn consider<V: LedgerView>(
+    datagram: &Datagram<'_>,
+    place: Place,
+    situation: &Situation<'_, V>,
+    offers: &mut Offers,
+    room: usize,
+    work: &mut Work,
+    tally: &mut Tally,
+) -> Result<(), DropReason> {
+    let message = Message::decode(datagram.octets)?;
+    if let Some(message_type) = message.message_type() {
+        tally.received(message_type);
+    }
+    let source_port = datagram.source.port();
+    let (source, local) = (*datagram.source.ip(), *place.local.ip());
+    let arrival = Arrival { source, source_port, local, link: None };
+    let to = |message_type, yiaddr| {
+        reply_address(&message, message_type, yiaddr, source_port, place.ports)
+    };
+    match decide(&message, arrival, situation, offers) {
+        Intent::Drop(reason) => Err(reason),
+        Intent::Reply(plan) => {
+            let to = destination(to(plan.message_type, plan.yiaddr))?;
+            work.outbox.put(to, plan.message_type, |buffer| encode(&plan, buffer, tally));
+            Ok(())
+        }
+        Intent::Leasequery(plan) => {
+            tally.told(plan.query.as_str(), plan.finding.as_str());
+            let message_type = plan.message_type();
+            let to = destination(to(message_type, Ipv4Addr::UNSPECIFIED))?;
+            work.outbox.put(to, message_type, |buffer| {
+                count_omitted(&message, leasequery::encode(&plan, buffer), tally);
+            });
+            Ok(())
+        }
+        _ if work.commands.len() >= room => Err(DropReason::Overloaded),
+        Intent::Promise { command, ack, pending } => {
+            let start = work.acks.len();
+            encode(&ack, &mut work.acks, tally);
+            work.commands.push(command);
+            work.waiting.push(Waiting::Ack {
+                pending,
+                octets: start..work.acks.len(),
+                ack_to: to(MessageType::Ack, ack.yiaddr),
+                nak_to: to(MessageType::Nak, Ipv4Addr::UNSPECIFIED),
+            });
+            Ok(())
+        }
+        Intent::Record(command) => {
+            let declined = match command {
+                Command::Decline { address, .. } => Some(address),
+                _ => None,
+            };
+            work.commands.push(command);
+            work.waiting.push(Waiting::Record { declined });
+            Ok(())
+        }
+    }
+}
+
+/// Where to send by an ordinary socket.
+pub(crate) fn destination(address: ReplyAddress) -> Result<SocketAddrV4, DropReason> {
+    match address {
+        ReplyAddress::Unicast(to) => Ok(to),
+        ReplyAddress::Broadcast(port) => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, port)),
+        // Only a raw socket on the client's link could.
+        ReplyAddress::Hardware(_) => Err(DropReason::NoPath),
+    }
+}
+
+impl Outbox {
+    pub(crate) fn put(
+        &mut self,
+        to: SocketAddrV4,
+        message_type: MessageType,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = self.octets.len();
+        encode(&mut self.octets);
+        self.post(start, to, message_type);
+    }
+
+    /// What was written since `start` is a reply.
+    pub(crate) fn post(&mut self, start: usize, to: SocketAddrV4, message_type: MessageType) {
+        let octets = start..self.octets.len();
+        self.letters.push(Letter { octets, to, message_type });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+        self.letters.clear();
+    }
+}
+
+impl Work {
+    pub(crate) fn clear(&mut self) {
+        self.outbox.clear();
+        self.commands.clear();
+        self.waiting.clear();
+        self.acks.clear();
+    }
+}
+
+fn encode(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>, tally: &mut Tally) {
+    let left_out = encode_reply(plan, buffer);
+    count_omitted(plan.message, left_out, tally);
+}
+
+fn count_omitted(message: &Message<'_>, left_out: OptionSet, tally: &mut Tally) {
+    if left_out.contains(OptionCode::RELAY_AGENT_INFORMATION) {
+        tally.relay_information_omitted();
+        tracing::debug!(giaddr = %message.header.giaddr, "dhcp.relay_information_omitted");
+    }
+}

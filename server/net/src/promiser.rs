@@ -1,0 +1,50 @@
+//! What the packet path needs of the cluster.
+
+use replication_ledger::{Command, LedgerView, Mode, Outcome, Timestamp};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// Called once with one result per command, in the order of the commands, on any thread: it is quick.
+pub type OnOutcomes<E> = Box<dyn FnOnce(Vec<Result<Outcome, E>>) + Send>;
+
+/// A member of a cluster, as its packet path sees it.
+pub trait Promiser: Send + Sync + 'static {
+    /// The ledger as applied here.
+    type View: LedgerView;
+    /// Why there is no outcome: the commands may or may not have been committed.
+    type Error: Display + Send + 'static;
+
+    /// Brings commands to the log. `done` is called when they are committed, applied here and durable in
+    /// this member's own log [AV-Q1], or when that can not be known. Does not block.
+    fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<Self::Error>);
+
+    /// Looks at the ledger. Nothing is applied meanwhile, so `look` is quick.
+    fn with_view<R>(&self, look: impl FnOnce(&Self::View) -> R) -> R;
+
+    /// What this member may do now.
+    fn mode(&self) -> Mode;
+
+    /// This member's clock.
+    fn now(&self) -> Timestamp;
+}
+
+impl<P: Promiser> Promiser for Arc<P> {
+    type View = P::View;
+    type Error = P::Error;
+
+    fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<Self::Error>) {
+        self.as_ref().propose_many(commands, done);
+    }
+
+    fn with_view<R>(&self, look: impl FnOnce(&Self::View) -> R) -> R {
+        self.as_ref().with_view(look)
+    }
+
+    fn mode(&self) -> Mode {
+        self.as_ref().mode()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.as_ref().now()
+    }
+}

@@ -1,0 +1,148 @@
+//! Where a reply goes: RFC 2131 section 4.1, RFC 8357, RFC 4388. Pure.
+
+use server_wire::{BOOTP_PORT_CLIENT, BOOTP_PORT_SERVER, Message, MessageType};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// The ports that replies go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// Relay agents and requestors.
+    pub(crate) relay: u16,
+    /// Clients.
+    pub(crate) client: u16,
+}
+
+impl Ports {
+    /// Those of a server that listens on this port: 67 and 68 for 67; for another port, which only tests and
+    /// demonstrations use, relays have the same and clients the next.
+    pub(crate) fn beside(listening: u16) -> Ports {
+        match listening {
+            BOOTP_PORT_SERVER => Ports { relay: BOOTP_PORT_SERVER, client: BOOTP_PORT_CLIENT },
+            other => Ports { relay: other, client: other.saturating_add(1) },
+        }
+    }
+}
+
+/// Where a reply goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyAddress {
+    /// By IP to one host.
+    Unicast(SocketAddrV4),
+    /// To everybody on the link, at this port.
+    Broadcast(u16),
+    /// By IP to an address that the client does not have yet, and on the link to its hardware address.
+    Hardware(SocketAddrV4),
+}
+
+/// Where the reply of this type to this request goes. `source_port` is the UDP port that the request came from.
+pub(crate) fn reply_address(
+    request: &Message<'_>,
+    reply_type: MessageType,
+    yiaddr: Ipv4Addr,
+    source_port: u16,
+    ports: Ports,
+) -> ReplyAddress {
+    let header = &request.header;
+    let to_client = |address| ReplyAddress::Unicast(SocketAddrV4::new(address, ports.client));
+    let informs = request.message_type() == Some(MessageType::Inform);
+    if informs && reply_type == MessageType::Ack && !header.ciaddr.is_unspecified() {
+        // [H-18] The client has this address and can be reached by it, relay or not.
+        return to_client(header.ciaddr);
+    }
+    if !header.giaddr.is_unspecified() {
+        // [O-21] The relay says that it listens where it sends from.
+        let from_source =
+            request.relay_agent_information().is_some_and(|words| words.source_port());
+        let port = if from_source { source_port } else { ports.relay };
+        // [H-12] [O-12] To giaddr, whatever else chose the subnet.
+        return ReplyAddress::Unicast(SocketAddrV4::new(header.giaddr, port));
+    }
+    if reply_type == MessageType::Nak {
+        // [H-16] Even if ciaddr is set: the client must not use it.
+        return ReplyAddress::Broadcast(ports.client);
+    }
+    if !header.ciaddr.is_unspecified() {
+        // [H-13] The client answers for this address.
+        to_client(header.ciaddr)
+    } else if header.broadcast() {
+        // [H-14] The client can not take unicast yet.
+        ReplyAddress::Broadcast(ports.client)
+    } else {
+        // [H-15] To an address that nobody answers for yet.
+        ReplyAddress::Hardware(SocketAddrV4::new(yiaddr, ports.client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use server_wire::{FLAG_BROADCAST, Header, MessageWriter, Op, OptionCode};
+
+    const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+    const GIVEN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+    const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+    fn message(message_type: u8, giaddr: Ipv4Addr, ciaddr: Ipv4Addr, flags: u16) -> Vec<u8> {
+        let mut octets = Vec::new();
+        let mut writer = MessageWriter::new(&mut octets, 548);
+        writer.header(&Header { giaddr, ciaddr, flags, ..Header::new(Op::BootRequest) });
+        writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, message_type).expect("room");
+        writer.finish();
+        octets
+    }
+
+    fn address_for(octets: &[u8], reply: MessageType, listening: u16) -> ReplyAddress {
+        let request = Message::decode(octets).expect("tests write messages correctly");
+        reply_address(&request, reply, GIVEN, 5555, Ports::beside(listening))
+    }
+
+    // proves [H-12] [H-13] [H-14] [H-15] [H-16] [H-18] [O-12]
+    #[test]
+    fn replies_go_where_their_receiver_listens() {
+        let to = |ip, port| ReplyAddress::Unicast(SocketAddrV4::new(ip, port));
+        let check = |request: u8, giaddr, ciaddr, flags, reply, expected| {
+            let octets = message(request, giaddr, ciaddr, flags);
+            assert_eq!(address_for(&octets, reply, 67), expected, "{request} {giaddr} {ciaddr}");
+        };
+        use MessageType::{Ack, LeaseActive, Nak, Offer};
+        let (discover, request, inform, query) = (1, 3, 8, 10);
+        check(discover, RELAY, NONE, 0, Offer, to(RELAY, 67));
+        check(discover, RELAY, NONE, FLAG_BROADCAST, Offer, to(RELAY, 67));
+        check(request, RELAY, CLIENT, 0, Ack, to(RELAY, 67));
+        check(request, RELAY, CLIENT, 0, Nak, to(RELAY, 67));
+        check(request, NONE, CLIENT, 0, Ack, to(CLIENT, 68));
+        check(request, NONE, CLIENT, FLAG_BROADCAST, Ack, to(CLIENT, 68));
+        check(request, NONE, CLIENT, 0, Nak, ReplyAddress::Broadcast(68));
+        check(discover, NONE, NONE, FLAG_BROADCAST, Offer, ReplyAddress::Broadcast(68));
+        let hardware = ReplyAddress::Hardware(SocketAddrV4::new(GIVEN, 68));
+        check(discover, NONE, NONE, 0, Offer, hardware);
+        check(inform, RELAY, CLIENT, 0, Ack, to(CLIENT, 68));
+        check(inform, NONE, CLIENT, 0, Ack, to(CLIENT, 68));
+        check(inform, RELAY, NONE, 0, Ack, to(RELAY, 67));
+        check(query, RELAY, CLIENT, 0, LeaseActive, to(RELAY, 67));
+    }
+
+    // proves [O-21]
+    #[test]
+    fn a_relay_that_says_so_is_answered_at_its_source_port() {
+        let mut octets = Vec::new();
+        let mut writer = MessageWriter::new(&mut octets, 548);
+        writer.header(&Header { giaddr: RELAY, ..Header::new(Op::BootRequest) });
+        writer.relay_agent_information(&[19, 0]).expect("room");
+        writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, 1).expect("room");
+        writer.finish();
+        let expected = ReplyAddress::Unicast(SocketAddrV4::new(RELAY, 5555));
+        assert_eq!(address_for(&octets, MessageType::Offer, 67), expected);
+    }
+
+    #[test]
+    fn an_unprivileged_server_answers_beside_its_own_port() {
+        let octets = message(1, RELAY, NONE, 0);
+        let expected = ReplyAddress::Unicast(SocketAddrV4::new(RELAY, 1067));
+        assert_eq!(address_for(&octets, MessageType::Offer, 1067), expected);
+        let octets = message(3, NONE, CLIENT, 0);
+        let expected = ReplyAddress::Unicast(SocketAddrV4::new(CLIENT, 1068));
+        assert_eq!(address_for(&octets, MessageType::Ack, 1067), expected);
+    }
+}
