@@ -1,0 +1,44 @@
+# Leasehold. `make demo` and `make test` do everything by themselves on a fresh Debian machine.
+
+# Outside the clone, so that RocksDB is compiled once for every clone; it need not exist.
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)
+export CARGO_TARGET_DIR ?= $(CACHE)/leasehold/target
+
+DEMO_OPTIONS ?=
+BENCH_OPTIONS ?=
+
+.PHONY: help toolchain build demo test bench lint fix
+
+help:
+	@echo "make demo    build, then run a pair and a witness on loopback with clients (DEMO_OPTIONS=...)"
+	@echo "make test    everything that CI runs"
+	@echo "make bench   measure beside ISC Kea and ISC dhcpd in network namespaces (BENCH_OPTIONS=...)"
+	@echo "make lint    formatting and clippy, read-only"
+	@echo "make fix     format, and let clippy mend what it can"
+
+toolchain:
+	@command -v cargo >/dev/null || { \
+	  echo "Rust is missing: install rustup (Debian 13: apt-get install rustup && rustup default stable)," >&2; \
+	  echo "then run make again. Rust 1.90 or newer is needed." >&2; exit 1; }
+
+build: toolchain
+	tests/install-packages.sh build
+	cargo build --release --locked --package ops
+
+demo: build
+	$(CARGO_TARGET_DIR)/release/leasehold demo $(DEMO_OPTIONS)
+
+test: toolchain
+	tests/run.sh
+
+bench: toolchain
+	tests/bench/run.sh $(BENCH_OPTIONS)
+
+lint: toolchain
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+fix: toolchain
+	cargo fmt --all
+	cargo clippy --release --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all
