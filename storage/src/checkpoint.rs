@@ -6,7 +6,8 @@
 //! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the bindings
 //! in groups, and an end with their number, so that a truncated or damaged file is refused whole.
 
-use crate::ledger_store::{Head, LedgerStore, Record, column_family};
+use crate::image::{Record, column_family};
+use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
 use crate::{StorageError, encoding};
 use replication_ledger::{Binding, Globals};

@@ -18,6 +18,11 @@
 //! **Absent on purpose.** No fsync on the way to a reply: that is the log's.
 
 use crate::checkpoint::{self, SnapshotReader};
+use crate::generations::{current_generation, generation_dir, point_to, remove_other_generations};
+use crate::image::{
+    DATABASE, Record, address_of, column_family, flush_database, index_key_of, open_database,
+    without_wal, write_meta,
+};
 use crate::schema::ledger as schema;
 use crate::table::Table;
 use crate::{IndexKey, StorageError, encoding};
@@ -25,9 +30,8 @@ use bytes::Bytes;
 use parking_lot::{
     Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
 };
-use replication_ledger::{Binding, Globals, LedgerView, MemberId, Outcome, Stamp};
-use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
-use std::io::Write;
+use replication_ledger::{Globals, LedgerView, MemberId, Outcome, Stamp};
+use rocksdb::{DB, IteratorMode, WriteBatch};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,9 +44,6 @@ const IMAGE_CHANGED_LEN: usize = 2048;
 const IMAGE_PERIOD: Duration = Duration::from_millis(200);
 /// Entries applied under one lock, so that readers get their turn while a long log is replayed.
 const APPLY_CHUNK_LEN: usize = 64;
-/// Names the directory of the ledger database in force.
-const POINTER: &str = "ledger-current";
-const DATABASE: &str = "ledger";
 
 /// One committed log entry on its way into the ledger.
 #[derive(Clone, Debug)]
@@ -450,142 +451,6 @@ fn decode_entry(entry: CommittedEntry) -> Result<Decoded, StorageError> {
     Ok(Decoded { index: entry.index, position: entry.position, content })
 }
 
-/// One changed record on its way into the image.
-pub(crate) struct Record {
-    address: Ipv4Addr,
-    value: Vec<u8>,
-    index_keys: Vec<(IndexKey, Vec<u8>)>,
-    /// The image has an older one, whose index entries must go.
-    replaces: bool,
-}
-
-impl Record {
-    pub(crate) fn of(binding: &Binding, replaces: bool) -> Record {
-        Record {
-            address: binding.address,
-            value: encoding::encode_binding(binding),
-            index_keys: index_keys(binding),
-            replaces,
-        }
-    }
-
-    pub(crate) fn write(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), StorageError> {
-        let bindings = column_family(db, schema::BINDINGS)?;
-        let mut standing = Vec::new();
-        if self.replaces {
-            let old = db
-                .get_pinned_cf(bindings, self.address.octets())
-                .map_err(|e| StorageError::read(DATABASE, "a binding", e))?
-                .ok_or(StorageError::Corrupt { what: "a binding that the image should have" })?;
-            standing = index_keys(&encoding::decode_binding(&old)?);
-        }
-        for (index, key) in standing.iter().filter(|entry| !self.index_keys.contains(entry)) {
-            batch.delete_cf(column_family(db, index.column_family())?, key);
-        }
-        for (index, key) in self.index_keys.iter().filter(|entry| !standing.contains(entry)) {
-            batch.put_cf(column_family(db, index.column_family())?, key, []);
-        }
-        batch.put_cf(bindings, self.address.octets(), &self.value);
-        Ok(())
-    }
-}
-
-fn index_keys(binding: &Binding) -> Vec<(IndexKey, Vec<u8>)> {
-    IndexKey::ALL
-        .iter()
-        .filter_map(|index| Some((*index, index_key_of(*index, binding)?)))
-        .collect()
-}
-
-fn index_key_of(index: IndexKey, binding: &Binding) -> Option<Vec<u8>> {
-    let mut key = schema::index_prefix(&index.value_of(binding)?);
-    key.extend_from_slice(&binding.address.octets());
-    Some(key)
-}
-
-fn write_meta(
-    db: &DB,
-    batch: &mut WriteBatch,
-    head: &Head,
-    globals: Option<&[u8]>,
-) -> Result<(), StorageError> {
-    let meta = column_family(db, schema::META)?;
-    batch.put_cf(meta, schema::HEAD, encoding::encode(head));
-    if let Some(globals) = globals {
-        batch.put_cf(meta, schema::GLOBALS, globals);
-    }
-    Ok(())
-}
-
-fn address_of(octets: &[u8]) -> Result<Ipv4Addr, StorageError> {
-    <[u8; 4]>::try_from(octets)
-        .map(Ipv4Addr::from)
-        .map_err(|_| StorageError::Corrupt { what: "an address in an index" })
-}
-
-pub(crate) fn column_family<'a>(
-    db: &'a DB,
-    name: &'static str,
-) -> Result<&'a ColumnFamily, StorageError> {
-    db.cf_handle(name).ok_or(StorageError::Corrupt { what: "the set of column families" })
-}
-
-fn flush_database(db: &DB) -> Result<(), StorageError> {
-    let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
-    let names = [schema::BINDINGS, schema::META].into_iter().chain(indexes);
-    let families: Vec<&ColumnFamily> =
-        names.map(|name| column_family(db, name)).collect::<Result<_, _>>()?;
-    let mut options = rocksdb::FlushOptions::default();
-    options.set_wait(true);
-    db.flush_cfs_opt(&families, &options)
-        .map_err(|source| StorageError::write(DATABASE, "flush", source))
-}
-
-/// What an image loses in a crash, the log still has.
-fn without_wal() -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.disable_wal(true);
-    options
-}
-
-fn open_database(path: &Path) -> Result<DB, StorageError> {
-    let options = schema::database_options();
-    let db =
-        DB::open_cf_descriptors(&options, path, schema::column_families()).map_err(|source| {
-            StorageError::Open {
-                database: DATABASE,
-                path: path.to_owned(),
-                source: Arc::new(source),
-            }
-        })?;
-    let meta = column_family(&db, schema::META)?;
-    let format = db
-        .get_cf(meta, schema::FORMAT)
-        .map_err(|e| StorageError::read(DATABASE, "the format version", e))?;
-    match format {
-        None => {
-            db.put_cf_opt(
-                meta,
-                schema::FORMAT,
-                schema::FORMAT_VERSION.to_be_bytes(),
-                &without_wal(),
-            )
-            .map_err(|source| StorageError::write(DATABASE, "format version", source))?;
-            flush_database(&db)?;
-        }
-        Some(found) if found == schema::FORMAT_VERSION.to_be_bytes() => {}
-        Some(found) => {
-            return Err(StorageError::ForeignFormat {
-                database: DATABASE,
-                path: path.to_owned(),
-                found,
-                expected: schema::FORMAT_VERSION,
-            });
-        }
-    }
-    Ok(db)
-}
-
 fn load(db: &DB) -> Result<State, StorageError> {
     let meta = column_family(db, schema::META)?;
     let value = |key: &[u8]| {
@@ -617,47 +482,6 @@ fn load(db: &DB) -> Result<State, StorageError> {
             membership: head.membership,
             index: head.index,
         }),
-    }
-}
-
-fn generation_dir(data_dir: &Path, generation: u64) -> PathBuf {
-    data_dir.join(format!("ledger-{generation}"))
-}
-
-fn current_generation(data_dir: &Path) -> Result<u64, StorageError> {
-    match std::fs::read_to_string(data_dir.join(POINTER)) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| StorageError::Corrupt { what: "the file ledger-current" }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(1),
-        Err(error) => Err(StorageError::read(DATABASE, "the file ledger-current", error)),
-    }
-}
-
-/// Durable when it returns: the directory is synced after the rename.
-fn point_to(data_dir: &Path, generation: u64) -> Result<(), StorageError> {
-    let write = || {
-        let temporary = data_dir.join("ledger-current.new");
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(generation.to_string().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, data_dir.join(POINTER))?;
-        std::fs::File::open(data_dir)?.sync_all()
-    };
-    write().map_err(|source| StorageError::write(DATABASE, "the file ledger-current", source))
-}
-
-/// What an interrupted or finished restore left behind. Best effort: it only takes up space.
-fn remove_other_generations(data_dir: &Path, current: u64) {
-    let Ok(entries) = std::fs::read_dir(data_dir) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let generation =
-            name.to_str().and_then(|n| n.strip_prefix("ledger-")).and_then(|n| n.parse().ok());
-        if generation.is_some_and(|generation: u64| generation != current) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
     }
 }
 

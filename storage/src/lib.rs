@@ -7,6 +7,8 @@ pub mod checkpoint;
 pub mod encoding;
 mod error;
 pub mod faults;
+mod generations;
+mod image;
 mod ledger_store;
 pub mod log_store;
 pub mod memory;

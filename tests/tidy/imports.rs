@@ -36,7 +36,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("toml", &["ops"]),
     ("metrics-exporter-prometheus", &["ops"]),
     ("dhcproto", &["server-wire"]),
-    ("socket2", &["server-net"]),
+    ("socket2", &["server-net", "replication-raft"]),
     ("anyhow", &["ops", "tests"]),
 ];
 

@@ -1,0 +1,150 @@
+//! The ledger's image in RocksDB: records, their index entries, and how they are written.
+//!
+//! No write-ahead log: what an image loses in a crash, the Raft log still has. All column families are flushed together.
+
+use crate::ledger_store::Head;
+use crate::schema::ledger as schema;
+use crate::{IndexKey, StorageError, encoding};
+use replication_ledger::Binding;
+use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) const DATABASE: &str = "ledger";
+
+/// One changed record on its way into the image.
+pub(crate) struct Record {
+    address: Ipv4Addr,
+    value: Vec<u8>,
+    index_keys: Vec<(IndexKey, Vec<u8>)>,
+    /// The image has an older one, whose index entries must go.
+    replaces: bool,
+}
+
+impl Record {
+    pub(crate) fn of(binding: &Binding, replaces: bool) -> Record {
+        Record {
+            address: binding.address,
+            value: encoding::encode_binding(binding),
+            index_keys: index_keys(binding),
+            replaces,
+        }
+    }
+
+    pub(crate) fn write(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), StorageError> {
+        let bindings = column_family(db, schema::BINDINGS)?;
+        let mut standing = Vec::new();
+        if self.replaces {
+            let old = db
+                .get_pinned_cf(bindings, self.address.octets())
+                .map_err(|e| StorageError::read(DATABASE, "a binding", e))?
+                .ok_or(StorageError::Corrupt { what: "a binding that the image should have" })?;
+            standing = index_keys(&encoding::decode_binding(&old)?);
+        }
+        for (index, key) in standing.iter().filter(|entry| !self.index_keys.contains(entry)) {
+            batch.delete_cf(column_family(db, index.column_family())?, key);
+        }
+        for (index, key) in self.index_keys.iter().filter(|entry| !standing.contains(entry)) {
+            batch.put_cf(column_family(db, index.column_family())?, key, []);
+        }
+        batch.put_cf(bindings, self.address.octets(), &self.value);
+        Ok(())
+    }
+}
+
+pub(crate) fn index_keys(binding: &Binding) -> Vec<(IndexKey, Vec<u8>)> {
+    IndexKey::ALL
+        .iter()
+        .filter_map(|index| Some((*index, index_key_of(*index, binding)?)))
+        .collect()
+}
+
+pub(crate) fn index_key_of(index: IndexKey, binding: &Binding) -> Option<Vec<u8>> {
+    let mut key = schema::index_prefix(&index.value_of(binding)?);
+    key.extend_from_slice(&binding.address.octets());
+    Some(key)
+}
+
+pub(crate) fn write_meta(
+    db: &DB,
+    batch: &mut WriteBatch,
+    head: &Head,
+    globals: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    let meta = column_family(db, schema::META)?;
+    batch.put_cf(meta, schema::HEAD, encoding::encode(head));
+    if let Some(globals) = globals {
+        batch.put_cf(meta, schema::GLOBALS, globals);
+    }
+    Ok(())
+}
+
+pub(crate) fn address_of(octets: &[u8]) -> Result<Ipv4Addr, StorageError> {
+    <[u8; 4]>::try_from(octets)
+        .map(Ipv4Addr::from)
+        .map_err(|_| StorageError::Corrupt { what: "an address in an index" })
+}
+
+pub(crate) fn column_family<'a>(
+    db: &'a DB,
+    name: &'static str,
+) -> Result<&'a ColumnFamily, StorageError> {
+    db.cf_handle(name).ok_or(StorageError::Corrupt { what: "the set of column families" })
+}
+
+pub(crate) fn flush_database(db: &DB) -> Result<(), StorageError> {
+    let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
+    let names = [schema::BINDINGS, schema::META].into_iter().chain(indexes);
+    let families: Vec<&ColumnFamily> =
+        names.map(|name| column_family(db, name)).collect::<Result<_, _>>()?;
+    let mut options = rocksdb::FlushOptions::default();
+    options.set_wait(true);
+    db.flush_cfs_opt(&families, &options)
+        .map_err(|source| StorageError::write(DATABASE, "flush", source))
+}
+
+/// What an image loses in a crash, the log still has.
+pub(crate) fn without_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
+pub(crate) fn open_database(path: &Path) -> Result<DB, StorageError> {
+    let options = schema::database_options();
+    let db =
+        DB::open_cf_descriptors(&options, path, schema::column_families()).map_err(|source| {
+            StorageError::Open {
+                database: DATABASE,
+                path: path.to_owned(),
+                source: Arc::new(source),
+            }
+        })?;
+    let meta = column_family(&db, schema::META)?;
+    let format = db
+        .get_cf(meta, schema::FORMAT)
+        .map_err(|e| StorageError::read(DATABASE, "the format version", e))?;
+    match format {
+        None => {
+            db.put_cf_opt(
+                meta,
+                schema::FORMAT,
+                schema::FORMAT_VERSION.to_be_bytes(),
+                &without_wal(),
+            )
+            .map_err(|source| StorageError::write(DATABASE, "format version", source))?;
+            flush_database(&db)?;
+        }
+        Some(found) if found == schema::FORMAT_VERSION.to_be_bytes() => {}
+        Some(found) => {
+            return Err(StorageError::ForeignFormat {
+                database: DATABASE,
+                path: path.to_owned(),
+                found,
+                expected: schema::FORMAT_VERSION,
+            });
+        }
+    }
+    Ok(db)
+}
