@@ -1,10 +1,15 @@
 //! The one server of the suite, and relay agents for its tests.
+//!
+//! `CONFORMANCE_AGAINST=ADDRESS:PORT` runs the suite against another server that serves the same
+//! network, with relay agents of `CONFORMANCE_RELAYS` (a /24's first address, 198.51.100.0) instead
+//! of 127.0.1.0: what fails there is a fault of that server or of the test, and both are worth
+//! knowing.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use tests::client::{Client, Relay};
 use tests::cluster::Cluster;
 use tests::packet::Packet;
@@ -59,23 +64,28 @@ static NEXT_CLIENT: AtomicU32 = AtomicU32::new(1000);
 static NEXT_FIRST: AtomicU32 = AtomicU32::new(1);
 static NEXT_SECOND: AtomicU32 = AtomicU32::new(101);
 
-/// The suite's server.
-pub(crate) fn server() -> Result<&'static Cluster> {
-    SERVER.as_ref().map_err(|error| anyhow!("the server did not start: {error:#}"))
+/// Where the suite's server listens.
+pub(crate) fn server() -> Result<SocketAddrV4> {
+    if let Ok(other) = std::env::var("CONFORMANCE_AGAINST") {
+        return other.parse().with_context(|| format!("CONFORMANCE_AGAINST={other}"));
+    }
+    let cluster = SERVER.as_ref().map_err(|error| anyhow!("no server: {error:#}"))?;
+    Ok(cluster.members[0].places.dhcp)
 }
 
 /// The address the server gives as its identifier.
 pub(crate) fn server_id() -> Result<Ipv4Addr> {
-    Ok(*server()?.members[0].places.dhcp.ip())
+    Ok(*server()?.ip())
 }
 
 fn relay(next: &AtomicU32, last: u32) -> Result<Relay> {
-    let cluster = server()?;
+    let server = server()?;
     let host = next.fetch_add(1, Ordering::Relaxed);
     ensure!(host <= last, "the suite has more tests than this link has relay agents");
-    let port = cluster.members[0].places.dhcp.port();
-    let address = SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, host as u8), port);
-    Relay::bind(address, cluster.members[0].places.dhcp)
+    let relays = std::env::var("CONFORMANCE_RELAYS").unwrap_or_else(|_| "127.0.1.0".to_owned());
+    let relays: Ipv4Addr = relays.parse().context("CONFORMANCE_RELAYS")?;
+    let address = Ipv4Addr::from_bits(relays.to_bits() | host);
+    Relay::bind(SocketAddrV4::new(address, server.port()), server)
 }
 
 /// A relay agent of the first link (10.16.0.0/16) that no other test uses.

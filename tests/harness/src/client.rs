@@ -104,6 +104,9 @@ impl Relay {
         packet.giaddr = self.giaddr;
         while start.elapsed() < patience {
             self.send_octets(&packet.encode())?;
+            // As after RFC 2131 §4.1's first interval, without the wait: a server whose client this
+            // is not answers once `secs` shows that nobody did.
+            packet.secs = packet.secs.saturating_add(4);
             let sent = Instant::now();
             while let Some(left) = RETRY.checked_sub(sent.elapsed()) {
                 match self.receive(left)? {
