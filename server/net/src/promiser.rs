@@ -1,6 +1,7 @@
 //! What the packet path needs of the cluster.
 
 use replication_ledger::{Command, LedgerView, Mode, Outcome, Timestamp};
+use replication_raft::{Cluster, ProposeError, StateMachineStore, TokioRuntime};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -26,6 +27,27 @@ pub trait Promiser: Send + Sync + 'static {
 
     /// This member's clock.
     fn now(&self) -> Timestamp;
+}
+
+impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
+    type View = S::Table;
+    type Error = ProposeError;
+
+    fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<ProposeError>) {
+        Cluster::propose_many(self, commands, done);
+    }
+
+    fn with_view<R>(&self, look: impl FnOnce(&S::Table) -> R) -> R {
+        look(&*self.view())
+    }
+
+    fn mode(&self) -> Mode {
+        Cluster::mode(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall_nanos() / 1_000_000)
+    }
 }
 
 impl<P: Promiser> Promiser for Arc<P> {
