@@ -102,6 +102,8 @@ impl Offers {
         }
         let until = now.plus_seconds(self.limits.hold_seconds);
         match self.by_address.get_mut(&address) {
+            // A client that repeats itself must not fill the queue: less than a second is not worth an entry.
+            Some(hold) if hold.client == *client && until < hold.until.plus_seconds(1) => return,
             Some(hold) if hold.client == *client => hold.until = until,
             _ => {
                 let hold = Hold { client: client.clone(), until };
@@ -195,6 +197,17 @@ mod tests {
         assert_eq!(offers.len(), 1, "renewed at 8");
         offers.expire(at(18));
         assert!(offers.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_repeats_itself_takes_no_more_room() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
+        for repeat in 0..10_000 {
+            offers.hold(address(1), &client(1), Timestamp(repeat));
+        }
+        assert_eq!((offers.len(), offers.ending.len()), (1, 10));
+        assert!(offers.is_held(address(1), Timestamp(18_999)));
+        assert!(!offers.is_held(address(1), Timestamp(19_000)));
     }
 
     #[test]
