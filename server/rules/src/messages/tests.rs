@@ -313,6 +313,8 @@ fn a_free_address_that_a_client_had_is_no_ground_for_a_nak() {
     scene.commit(1, Command::Release { address, client: client(1) });
     scene.settle();
     scene.commit(1, Command::Free { addresses: vec![address] });
+    let other = Ask::init_reboot(1, ip("10.0.0.12"));
+    check(&mut scene, "history is no knowledge", other, Drops(DropReason::UnknownClient));
     scene.commit(1, Command::Disown { first: address, last: address });
     let refused = Drops(DropReason::Refused(Refusal::Disowned));
     check(&mut scene, "on its way to another", Ask::init_reboot(1, address), refused);
