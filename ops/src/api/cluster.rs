@@ -1,0 +1,84 @@
+//! `/v1/cluster`: who the members are, and changing that.
+
+use super::Api;
+use super::dto::{Cluster, Join, JoinToken, Transferred, Whom};
+use super::error::ApiError;
+use super::tokens::CallerName;
+use crate::events;
+use crate::replica::Replica;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::{Extension, Json};
+use replication_ledger::{LedgerView, MemberId};
+
+pub(super) async fn show<R: Replica>(State(api): State<Api<R>>) -> Json<Cluster> {
+    let status = api.replica.status();
+    Json(api.replica.read(|view| {
+        let settings = &view.globals().settings;
+        let free = |member| {
+            settings.pools().map(|pool| view.free_count(MemberId(member), pool)).sum::<u64>()
+        };
+        Cluster::of(&status, settings.revision, free)
+    }))
+}
+
+pub(super) async fn init<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+) -> Result<Json<Cluster>, ApiError> {
+    api.replica.init().await?;
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "cluster init");
+    Ok(show(State(api)).await)
+}
+
+pub(super) async fn token<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+) -> Result<Json<JoinToken>, ApiError> {
+    let token = api.replica.token().await?;
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "cluster token");
+    Ok(Json(JoinToken { token }))
+}
+
+pub(super) async fn join<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+    body: Result<Json<Join>, JsonRejection>,
+) -> Result<Json<Cluster>, ApiError> {
+    let Json(join) = read(body)?;
+    api.replica.join(join.peer.clone(), join.token).await?;
+    let peer = join.peer;
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "cluster join", peer);
+    Ok(show(State(api)).await)
+}
+
+pub(super) async fn transfer<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+    body: Result<Json<Whom>, JsonRejection>,
+) -> Result<Json<Transferred>, ApiError> {
+    let Json(whom) = read(body)?;
+    let leader = api.replica.transfer(whom.member.map(MemberId)).await?;
+    let what = "cluster transfer";
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, %leader);
+    Ok(Json(Transferred { leader: leader.0 }))
+}
+
+pub(super) async fn remove<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+    body: Result<Json<Whom>, JsonRejection>,
+) -> Result<Json<Cluster>, ApiError> {
+    let Json(whom) = read(body)?;
+    let member = whom.member.map(MemberId).ok_or_else(|| ApiError::BadRequest {
+        reason: "member: missing; say which member to remove".to_owned(),
+    })?;
+    api.replica.remove(member).await?;
+    let what = "cluster remove";
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, %member);
+    Ok(show(State(api)).await)
+}
+
+fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<Json<T>, ApiError> {
+    body.map_err(|error| ApiError::BadRequest { reason: error.body_text() })
+}

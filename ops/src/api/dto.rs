@@ -1,0 +1,304 @@
+//! The JSON shapes of the admin API. They are a promise to scripts: fields are added, never renamed.
+
+use crate::replica::{MemberStatus, Status};
+use replication_ledger::{Binding, BindingState, Globals, Octets, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// One binding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// active, expired, released, declined, reset or free.
+    pub state: String,
+    /// The client identifier in hexadecimal; null if the client sent none.
+    pub client_id: Option<String>,
+    /// The hardware address.
+    pub mac: String,
+    /// The name that the client gave; null if it gave none.
+    pub hostname: Option<String>,
+    /// When the promise ends, in seconds since 1970; null if never.
+    pub expires: Option<u64>,
+    /// When the state was entered, in seconds since 1970.
+    pub starts: u64,
+    /// client-last-transaction-time (RFC 4388), in seconds since 1970.
+    pub cltt: u64,
+    /// Seconds until the promise ends, 0 if it is over; null if it never ends.
+    pub remaining: Option<u64>,
+    /// The relay; null if the client was on a link of a member.
+    pub giaddr: Option<Ipv4Addr>,
+    /// Option 82 in hexadecimal; null if there was none.
+    pub relay_agent_information: Option<String>,
+    /// Its circuit-id in hexadecimal.
+    pub circuit_id: Option<String>,
+    /// Its remote-id in hexadecimal.
+    pub remote_id: Option<String>,
+    /// Its subscriber-id in hexadecimal.
+    pub subscriber_id: Option<String>,
+    /// Its relay-id in hexadecimal.
+    pub relay_id: Option<String>,
+    /// The member that made the newest promise.
+    pub member: u64,
+    /// The subnet that holds the address; null if none does any more.
+    pub subnet: Option<String>,
+}
+
+impl Lease {
+    /// What a binding looks like at a moment.
+    pub fn of(binding: &Binding, globals: &Globals, now: Timestamp) -> Lease {
+        let sub_option = |code| binding.relay_sub_option(code).map(hex);
+        let mortal = binding.until != Timestamp::NEVER;
+        let remaining = match binding.state {
+            BindingState::Active | BindingState::Declined => {
+                binding.until.seconds().saturating_sub(now.seconds())
+            }
+            _ => 0,
+        };
+        Lease {
+            ip: binding.address,
+            state: binding.state.as_str().to_owned(),
+            client_id: binding.client.identifier().map(hex),
+            mac: binding.hardware.to_string(),
+            hostname: text(&binding.host_name),
+            expires: mortal.then(|| binding.until.seconds()),
+            starts: binding.state_since.seconds(),
+            cltt: binding.cltt.seconds(),
+            remaining: (mortal || remaining == 0).then_some(remaining),
+            giaddr: Some(binding.giaddr).filter(|giaddr| !giaddr.is_unspecified()),
+            relay_agent_information: Some(&binding.relay_agent_information)
+                .filter(|octets| !octets.is_empty())
+                .map(Octets::to_string),
+            circuit_id: sub_option(1),
+            remote_id: sub_option(2),
+            subscriber_id: sub_option(6),
+            relay_id: sub_option(12),
+            member: binding.maker.0,
+            subnet: globals.settings.subnet_of(binding.address).map(|s| s.prefix.to_string()),
+        }
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    Octets::from(octets).to_string()
+}
+
+/// Text from a client: whatever is no plain character is shown as an escape.
+fn text(octets: &[u8]) -> Option<String> {
+    (!octets.is_empty()).then(|| octets.escape_ascii().to_string())
+}
+
+/// One page of bindings in order of address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeasePage {
+    /// The bindings.
+    pub leases: Vec<Lease>,
+    /// What to send as `after` for the next page; null on the last one.
+    pub next: Option<Ipv4Addr>,
+}
+
+/// The cluster as one member sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The cluster's name; null before `cluster init` or `cluster join`.
+    pub cluster: Option<String>,
+    /// The member that answers.
+    pub member: u64,
+    /// quorum, isolated, silent or sole.
+    pub mode: String,
+    /// Why it is silent; null if it is not.
+    pub reason: Option<String>,
+    /// The leader; null if there is none.
+    pub leader: Option<u64>,
+    /// The leader's term.
+    pub term: u64,
+    /// The newest entry of the log.
+    pub last_log_index: u64,
+    /// The newest committed entry.
+    pub committed_index: u64,
+    /// The newest applied entry.
+    pub applied_index: u64,
+    /// How far this member's durable log matches the leader's.
+    pub settled_index: u64,
+    /// The revision of the configuration in force.
+    pub config_revision: u64,
+    /// Addresses that new clients can get, over all pools.
+    pub free_addresses: u64,
+    /// Every member.
+    pub members: Vec<Member>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// server or witness.
+    pub role: String,
+    /// Where the others reach it.
+    pub address: String,
+    /// It leads.
+    pub leader: bool,
+    /// It votes.
+    pub voter: bool,
+    /// It answers the member that was asked.
+    pub contact: bool,
+    /// How far its durable log matches the leader's.
+    pub settled_index: u64,
+    /// Entries that it lacks; null if the member that was asked does not lead.
+    pub lag_entries: Option<u64>,
+    /// Its clock minus the one of the member that was asked, in seconds.
+    pub clock_skew_seconds: Option<f64>,
+    /// There and back, in seconds.
+    pub round_trip_seconds: Option<f64>,
+    /// Addresses that it can give to new clients.
+    pub free_addresses: u64,
+}
+
+impl Cluster {
+    /// From what the replica says; `free` counts a member's free addresses.
+    pub fn of(status: &Status, revision: u64, free: impl Fn(u64) -> u64) -> Cluster {
+        let member = |seen: &MemberStatus| Member {
+            id: seen.id.0,
+            name: seen.name.clone(),
+            role: seen.role.as_str().to_owned(),
+            address: seen.address.clone(),
+            leader: status.leader == Some(seen.id),
+            voter: seen.voter,
+            contact: seen.contact,
+            settled_index: seen.settled_index,
+            lag_entries: seen.lag_entries,
+            clock_skew_seconds: seen.clock_skew_seconds,
+            round_trip_seconds: seen.round_trip_seconds,
+            free_addresses: free(seen.id.0),
+        };
+        let members: Vec<Member> = status.members.iter().map(member).collect();
+        Cluster {
+            cluster: status.cluster.clone(),
+            member: status.member.0,
+            mode: status.mode.as_str().to_owned(),
+            reason: match status.mode {
+                replication_ledger::Mode::Silent(reason) => Some(reason.as_str().to_owned()),
+                _ => None,
+            },
+            leader: status.leader.map(|id| id.0),
+            term: status.term,
+            last_log_index: status.last_log_index,
+            committed_index: status.committed_index,
+            applied_index: status.applied_index,
+            settled_index: status.settled_index,
+            config_revision: revision,
+            free_addresses: members.iter().map(|member| member.free_addresses).sum(),
+            members,
+        }
+    }
+}
+
+/// How much of every pool is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its prefix.
+    pub prefix: String,
+    /// The link that it shares; null if it has one of its own.
+    pub network: Option<String>,
+    /// Addresses set aside for known clients.
+    pub reservations: u64,
+    /// Its pools.
+    pub pools: Vec<Pool>,
+}
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// First and last address.
+    pub range: String,
+    /// Addresses in it.
+    pub size: u64,
+    /// Bindings by state.
+    pub states: std::collections::BTreeMap<String, u64>,
+    /// Addresses that each server can give to new clients, by member id.
+    pub free: std::collections::BTreeMap<String, u64>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// How often it was changed.
+    pub revision: u64,
+    /// network.toml as the operator wrote it.
+    pub source: String,
+}
+
+/// What came of a new configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigOutcome {
+    /// The revision in force after the call.
+    pub revision: u64,
+    /// False if it was only checked.
+    pub applied: bool,
+}
+
+/// Body of `POST /v1/cluster/join`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The peer address of a member.
+    pub peer: String,
+    /// A token from `cluster token`.
+    pub token: String,
+}
+
+/// Body of `POST /v1/cluster/transfer` (member may be null) and `POST /v1/cluster/remove`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whom {
+    /// Which member.
+    pub member: Option<u64>,
+}
+
+/// Answer of `POST /v1/cluster/token`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// Good for one member, once.
+    pub token: String,
+}
+
+/// Answer of `POST /v1/cluster/transfer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    /// Who leads now.
+    pub leader: u64,
+}
+
+/// RFC 9457.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// Stable: scripts compare it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The type for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened and what to do.
+    pub detail: String,
+    /// Who leads, if only the leader can do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<u64>,
+    /// What is wrong with a configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<ProblemLine>,
+}
+
+/// One problem of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemLine {
+    /// From 1.
+    pub line: usize,
+    /// The key as a path.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}

@@ -1,0 +1,407 @@
+//! The API over a real socket, on a ledger in memory that is changed by the same `apply` as a cluster's.
+
+use super::*;
+use crate::replica::{MemberStatus, RelaySubOption, Status};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use replication_ledger::{
+    Batch, Bind, ClientKey, HardwareAddress, LedgerView, MapTable, MemberId, Mode, Parcel, Role,
+    Session, SilentReason, Stamp, apply,
+};
+use replication_raft::ReplicationError;
+use std::net::Ipv4Addr;
+use std::sync::Mutex;
+
+const NETWORK: &str = "[[subnet]]\nprefix = \"10.0.0.0/24\"\npools = [\"10.0.0.10-10.0.0.99\"]\n";
+
+/// One member whose log is a counter.
+#[derive(Clone)]
+struct Alone {
+    table: Arc<Mutex<(u64, MapTable)>>,
+    mode: Arc<Mutex<Mode>>,
+}
+
+impl Alone {
+    fn new() -> Alone {
+        let table = Arc::new(Mutex::new((0, MapTable::default())));
+        let alone = Alone { table, mode: Arc::new(Mutex::new(Mode::Quorum)) };
+        alone.apply(vec![
+            Command::Enroll {
+                member: MemberId(1),
+                name: "a".to_owned(),
+                role: Role::Server,
+                server_identifier: Some(Ipv4Addr::LOCALHOST),
+            },
+            Command::ContactRestored { member: MemberId(1), session: Session(1) },
+        ]);
+        alone
+    }
+
+    fn apply(&self, commands: Vec<Command>) -> Vec<Outcome> {
+        let mut table = self.table.lock().expect("no test panics while it holds the lock");
+        table.0 += 1;
+        let index = table.0;
+        let parcel = Parcel { member: MemberId(1), session: Session(1), sequence: index, commands };
+        let stamp = Stamp::of(Timestamp::from_seconds(1_000_000));
+        apply(&mut table.1, index, Batch { stamp, parcels: vec![parcel] }).remove(0)
+    }
+
+    /// Binds addresses 10.0.0.10 and following, each client behind the circuit of its number.
+    fn bind(&self, count: u8) {
+        for number in 0..count {
+            let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, number]);
+            let outcome = self.apply(vec![Command::Bind(Box::new(Bind {
+                address: Ipv4Addr::new(10, 0, 0, 10 + number),
+                client: match number % 2 {
+                    0 => ClientKey::from_hardware(&hardware),
+                    _ => ClientKey::from_identifier(&[0, number]),
+                },
+                hardware,
+                lease_seconds: if number == 0 { u32::MAX } else { 600 },
+                reservation: None,
+                giaddr: Ipv4Addr::new(10, 0, 0, 1),
+                relay_agent_information: vec![1, 1, number, 2, 2, b'r', b'1'].into(),
+                host_name: b"host\n".as_slice().into(),
+                vendor_class_identifier: Vec::new().into(),
+            }))]);
+            assert!(matches!(outcome[..], [Outcome::Bound { .. }]), "{outcome:?}");
+        }
+    }
+}
+
+impl Replica for Alone {
+    type View = MapTable;
+
+    fn read<R>(&self, read: impl FnOnce(&MapTable) -> R) -> R {
+        read(&self.table.lock().expect("no test panics while it holds the lock").1)
+    }
+
+    fn addresses_by(
+        &self,
+        sub_option: RelaySubOption,
+        value: &[u8],
+    ) -> Result<Vec<Ipv4Addr>, ReplicationError> {
+        let code = sub_option.code();
+        Ok(self.read(|view| {
+            let all = view.bindings_from(Ipv4Addr::UNSPECIFIED);
+            all.filter(|b| b.relay_sub_option(code) == Some(value)).map(|b| b.address).collect()
+        }))
+    }
+
+    fn mode(&self) -> Mode {
+        *self.mode.lock().expect("no test panics while it holds the lock")
+    }
+
+    fn status(&self) -> Status {
+        let index = self.read(|view| view.globals().applied_index);
+        Status {
+            cluster: Some("c".to_owned()),
+            member: MemberId(1),
+            mode: self.mode(),
+            leader: Some(MemberId(1)),
+            term: 1,
+            last_log_index: index,
+            committed_index: index,
+            applied_index: index,
+            settled_index: index,
+            members: vec![MemberStatus {
+                id: MemberId(1),
+                name: "a".to_owned(),
+                role: Role::Server,
+                address: "127.0.0.1:1".to_owned(),
+                voter: true,
+                contact: true,
+                settled_index: index,
+                lag_entries: Some(0),
+                clock_skew_seconds: None,
+                round_trip_seconds: None,
+            }],
+        }
+    }
+
+    async fn propose(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, ProposeError> {
+        match self.mode() {
+            Mode::Quorum => Ok(self.apply(commands)),
+            _ => Err(ProposeError::NoQuorum),
+        }
+    }
+
+    async fn init(&self) -> Result<(), ReplicationError> {
+        Err(ReplicationError::AlreadyInitialized { cluster: replication_raft::ClusterId(7) })
+    }
+
+    async fn token(&self) -> Result<String, ReplicationError> {
+        Ok("once".to_owned())
+    }
+
+    async fn join(&self, _: String, _: String) -> Result<(), ReplicationError> {
+        Err(ReplicationError::BadToken)
+    }
+
+    async fn transfer(&self, _: Option<MemberId>) -> Result<MemberId, ReplicationError> {
+        Err(ReplicationError::NotLeader { leader: Some(MemberId(2)) })
+    }
+
+    async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {
+        Err(ReplicationError::NoSuchMember { member })
+    }
+}
+
+/// A running API and how to call it.
+struct Called {
+    alone: Alone,
+    base: String,
+    agent: ureq::Agent,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Called {
+    fn new(tokens: Tokens) -> Called {
+        let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+        let alone = Alone::new();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let api = Api { replica: alone.clone(), metrics, tokens: Arc::new(tokens) };
+        let socket = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .expect("loopback has a free port");
+        let base = format!("http://{}", socket.local_addr().expect("it is bound"));
+        runtime.spawn(serve(Listener::plain(socket), router(api), std::future::pending()));
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        Called { alone, base, agent: config.into(), runtime }
+    }
+
+    /// Status and body of a call.
+    fn call(&self, method: &str, path: &str, kind: &str, body: &str) -> (u16, String) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", kind)
+            .body(body.to_owned())
+            .expect("the tests write good requests");
+        let mut response = self.agent.run(request).expect("the server answers");
+        let text = response.body_mut().read_to_string().expect("the body is text");
+        (response.status().as_u16(), text)
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        self.call("GET", path, "text/plain", "")
+    }
+
+    fn addresses(&self, path: &str) -> (Vec<String>, Option<Ipv4Addr>) {
+        let (status, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        let page: dto::LeasePage = serde_json::from_str(&body).expect("it is a page");
+        (page.leases.iter().map(|lease| lease.ip.to_string()).collect(), page.next)
+    }
+
+    fn configured() -> Called {
+        let called = Called::new(Tokens::open());
+        let (status, body) = called.call("PUT", "/v1/config", "text/toml", NETWORK);
+        assert_eq!((status, body.as_str()), (200, r#"{"revision":1,"applied":true}"#));
+        called
+    }
+}
+
+#[test]
+fn leases_are_found_by_every_key_and_page_by_page() {
+    let called = Called::configured();
+    called.alone.bind(5);
+    let check = |query: &str, expected: &[&str], next: Option<&str>| {
+        let (found, after) = called.addresses(&format!("/v1/leases?{query}"));
+        assert_eq!(found, expected, "{query}");
+        assert_eq!(after, next.map(|text| text.parse().expect("an address")), "{query}");
+    };
+    check("ip=10.0.0.12", &["10.0.0.12"], None);
+    check("ip=10.0.0.99", &[], None);
+    check("mac=02:00:00:00:00:01", &["10.0.0.11"], None);
+    check("client_id=00:03", &["10.0.0.13"], None);
+    check("circuit_id=0x04", &["10.0.0.14"], None);
+    check("remote_id=r1&limit=2", &["10.0.0.10", "10.0.0.11"], Some("10.0.0.11"));
+    check("remote_id=r1&limit=2&after=10.0.0.11", &["10.0.0.12", "10.0.0.13"], Some("10.0.0.13"));
+    check("remote_id=r1&circuit_id=0x04", &["10.0.0.14"], None);
+    check(
+        "limit=4&after=10.0.0.10&state=active&subnet=10.0.0.0/24",
+        &["10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14"],
+        None,
+    );
+    check("subnet=10.0.1.0/24", &[], None);
+    check("state=released", &[], None);
+    check("after=255.255.255.255", &[], None);
+}
+
+#[test]
+fn a_lease_shows_everything_that_is_known() {
+    let called = Called::configured();
+    called.alone.bind(2);
+    let (status, body) = called.get("/v1/leases/10.0.0.11");
+    let lease: dto::Lease = serde_json::from_str(&body).expect("it is a lease");
+    let expected = dto::Lease {
+        ip: Ipv4Addr::new(10, 0, 0, 11),
+        state: "active".to_owned(),
+        client_id: Some("0001".to_owned()),
+        mac: "02:00:00:00:00:01".to_owned(),
+        hostname: Some("host\\n".to_owned()),
+        expires: Some(1_000_600),
+        starts: 1_000_000,
+        cltt: 1_000_000,
+        remaining: Some(0),
+        giaddr: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        relay_agent_information: Some("01010102027231".to_owned()),
+        circuit_id: Some("01".to_owned()),
+        remote_id: Some("7231".to_owned()),
+        subscriber_id: None,
+        relay_id: None,
+        member: 1,
+        subnet: Some("10.0.0.0/24".to_owned()),
+    };
+    assert_eq!((status, lease), (200, expected));
+    let (_, body) = called.get("/v1/leases/10.0.0.10");
+    let endless: dto::Lease = serde_json::from_str(&body).expect("it is a lease");
+    assert_eq!((endless.expires, endless.remaining, endless.client_id), (None, None, None));
+}
+
+#[test]
+fn a_released_lease_is_reset_once() {
+    let called = Called::configured();
+    called.alone.bind(1);
+    let delete = || called.call("DELETE", "/v1/leases/10.0.0.10", "text/plain", "");
+    assert_eq!(delete(), (204, String::new()));
+    assert_eq!(called.addresses("/v1/leases?state=reset").0, ["10.0.0.10"]);
+    let (status, body) = called.call("DELETE", "/v1/leases/10.0.0.50", "text/plain", "");
+    assert_eq!(status, 404);
+    assert!(body.contains("there is no active lease of 10.0.0.50"), "{body}");
+}
+
+#[test]
+fn problems_say_what_to_do() {
+    let called = Called::configured();
+    let json = "application/json";
+    let check = |call: (&str, &str, &str, &str), status: u16, kind: &str, detail: &str| {
+        let (method, path, media_type, body) = call;
+        let (found, text) = called.call(method, path, media_type, body);
+        let problem: dto::ProblemDocument = serde_json::from_str(&text).expect("a problem");
+        assert_eq!((found, problem.status), (status, status), "{path}");
+        assert_eq!(problem.kind, format!("urn:leasehold:problem:{kind}"), "{path}");
+        assert_eq!(problem.detail, detail, "{path}");
+    };
+    check(("GET", "/v2", json, ""), 404, "not-found", "there is no /v2 here");
+    check(
+        ("GET", "/v1/leases?ip=ten", json, ""),
+        400,
+        "bad-request",
+        "ip: `ten` is not an IPv4 address",
+    );
+    check(
+        ("GET", "/v1/leases?state=gone", json, ""),
+        400,
+        "bad-request",
+        "state: `gone` is not a state; known are active, expired, released, declined, reset, free",
+    );
+    check(
+        ("POST", "/v1/cluster/init", json, ""),
+        409,
+        "refused",
+        "this member already belongs to cluster 00000000000000000000000000000007",
+    );
+    check(
+        ("POST", "/v1/cluster/join", json, r#"{"peer":"127.0.0.1:1","token":"x"}"#),
+        409,
+        "refused",
+        "the join token is not valid: it is wrong, was used already, or has expired",
+    );
+    check(
+        ("POST", "/v1/cluster/transfer", json, "{}"),
+        421,
+        "not-leader",
+        "this member is not the leader; member 2 is",
+    );
+    check(
+        ("POST", "/v1/cluster/remove", json, "{}"),
+        400,
+        "bad-request",
+        "member: missing; say which member to remove",
+    );
+    check(
+        ("PUT", "/v1/config", json, NETWORK),
+        400,
+        "bad-request",
+        "send network.toml as the body with Content-Type: text/toml",
+    );
+    check(
+        ("PUT", "/v1/config?replaces=0", "text/toml", NETWORK),
+        409,
+        "refused",
+        "refused: the configuration was changed by somebody else meanwhile",
+    );
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing() {
+    let called = Called::configured();
+    let (status, body) = called.call("PUT", "/v1/config", "text/toml", "\nwrong = 1");
+    let problem: dto::ProblemDocument = serde_json::from_str(&body).expect("a problem");
+    assert_eq!(status, 422);
+    assert_eq!((problem.problems[0].line, problem.problems[0].key.as_str()), (2, "wrong"));
+    let (_, body) = called.get("/v1/config");
+    let config: dto::Config = serde_json::from_str(&body).expect("a configuration");
+    assert_eq!((config.revision, config.source.as_str()), (1, NETWORK));
+    let checked = called.call("PUT", "/v1/config?dry_run=true", "text/toml", "");
+    assert_eq!(checked, (200, r#"{"revision":1,"applied":false}"#.to_owned()));
+}
+
+#[test]
+fn readiness_follows_the_mode_and_life_does_not() {
+    let called = Called::configured();
+    assert_eq!(called.get("/readyz"), (200, "quorum\n".to_owned()));
+    *called.alone.mode.lock().expect("nobody panicked") = Mode::Silent(SilentReason::NoQuorum);
+    assert_eq!(called.get("/readyz"), (503, "silent (no quorum)\n".to_owned()));
+    assert_eq!(called.get("/livez").0, 200);
+    let (status, body) = called.call("PUT", "/v1/config", "text/toml", NETWORK);
+    assert_eq!(status, 503);
+    assert!(body.contains("the change may still happen, look before trying again"), "{body}");
+}
+
+#[test]
+fn subnets_and_members_count_free_addresses() {
+    let called = Called::configured();
+    called.alone.bind(3);
+    let (_, body) = called.get("/v1/subnets");
+    let subnets: Vec<dto::Subnet> = serde_json::from_str(&body).expect("subnets");
+    let pool = &subnets[0].pools[0];
+    assert_eq!((pool.range.as_str(), pool.size), ("10.0.0.10-10.0.0.99", 90));
+    assert_eq!((pool.states["active"], pool.free["1"]), (3, 87));
+    let (_, body) = called.get("/v1/cluster");
+    let cluster: dto::Cluster = serde_json::from_str(&body).expect("a cluster");
+    assert_eq!((cluster.free_addresses, cluster.members[0].free_addresses), (87, 87));
+    assert!(cluster.members[0].leader);
+}
+
+#[test]
+fn every_route_but_the_probes_needs_its_permission() {
+    let file = "[[token]]\nname = \"p\"\nrole = \"read\"\nsecret = \"0123456789abcdef\"";
+    let tokens = Tokens::parse(std::path::Path::new("t"), file).expect("it is well formed");
+    let called = Called::new(tokens);
+    let check = |method: &str, path: &str, without: u16, as_reader: u16| {
+        assert_eq!(called.call(method, path, "text/plain", "").0, without, "{method} {path}");
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", called.base))
+            .header("authorization", "Bearer 0123456789abcdef")
+            .body(String::new())
+            .expect("a good request");
+        let response = called.agent.run(request).expect("the server answers");
+        assert_eq!(response.status().as_u16(), as_reader, "{method} {path}");
+    };
+    check("GET", "/livez", 200, 200);
+    check("GET", "/readyz", 200, 200);
+    check("GET", "/metrics", 401, 200);
+    check("GET", "/v1/cluster", 401, 200);
+    check("GET", "/v1/leases", 401, 200);
+    check("GET", "/v1/subnets", 401, 200);
+    check("GET", "/v1/config", 401, 200);
+    check("DELETE", "/v1/leases/10.0.0.1", 401, 403);
+    check("PUT", "/v1/config", 401, 403);
+    for action in ["init", "token", "join", "transfer", "remove"] {
+        check("POST", &format!("/v1/cluster/{action}"), 401, 403);
+    }
+    drop(called.runtime);
+}

@@ -1,0 +1,182 @@
+//! Talking to the admin API of a member.
+
+use crate::api::dto::ProblemDocument;
+use crate::api::secret_of;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// A member that has not answered by then will not; joining waits for a log to be caught up.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest answer that is read, in octets.
+const ANSWER_LEN_MAX: u64 = 256 << 20;
+
+/// Which member to talk to, and as whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Member {
+    /// Admin address of a member
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LEASEHOLD_ADMIN",
+        default_value = "http://127.0.0.1:6780"
+    )]
+    admin: String,
+    /// File with a token, or a member's tokens.toml
+    #[arg(long, value_name = "FILE", env = "LEASEHOLD_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// PEM file of the authority of the member's certificate
+    #[arg(long, value_name = "FILE", env = "LEASEHOLD_CA")]
+    ca: Option<PathBuf>,
+}
+
+/// A connection to one member.
+pub(crate) struct Caller {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Caller {
+    /// From the arguments of a command.
+    pub(crate) fn new(member: &Member) -> Result<Caller> {
+        let token = member.token_file.as_ref().map(|path| -> Result<String> {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("--token-file: cannot read {}", path.display()))?;
+            secret_of(&text).with_context(|| format!("--token-file: {} is empty", path.display()))
+        });
+        let base = member.admin.trim_end_matches('/').to_owned();
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            bail!("--admin: `{base}` must begin with http:// or https://");
+        }
+        let roots = member.ca.as_ref().map(|path| -> Result<RootCerts> {
+            let text = std::fs::read(path)
+                .with_context(|| format!("--ca: cannot read {}", path.display()))?;
+            let certificates: Vec<Certificate<'static>> = parse_pem(&text)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            if certificates.is_empty() {
+                bail!("--ca: {} has no certificate", path.display());
+            }
+            Ok(RootCerts::from(certificates))
+        });
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_DEADLINE))
+            .timeout_global(Some(ANSWER_DEADLINE));
+        match roots.transpose()? {
+            Some(roots) => {
+                config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+            }
+            None if base.starts_with("https://") => {
+                bail!("--ca: missing; name the authority that signed the certificate of {base}")
+            }
+            None => {}
+        }
+        Ok(Caller { agent: config.build().into(), base, token: token.transpose()? })
+    }
+
+    /// To a member on this machine.
+    pub(crate) fn local(base: &str) -> Result<Caller> {
+        Caller::new(&Member { admin: base.to_owned(), token_file: None, ca: None })
+    }
+
+    /// Reads something.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.decode(self.call(Method::GET, path, "text/plain", String::new())?)
+    }
+
+    /// Whether a call is answered with success, whatever the answer is.
+    pub(crate) fn probe(&self, path: &str) -> Result<()> {
+        self.call(Method::GET, path, "text/plain", String::new()).map(drop)
+    }
+
+    /// Asks for something to be done.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let body = serde_json::to_string(body).context("the request cannot be written as JSON")?;
+        self.decode(self.call(Method::POST, path, "application/json", body)?)
+    }
+
+    /// Replaces something by a TOML text.
+    pub(crate) fn put_toml<T: DeserializeOwned>(&self, path: &str, text: &str) -> Result<T> {
+        self.decode(self.call(Method::PUT, path, "text/toml", text.to_owned())?)
+    }
+
+    /// Ends something.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        self.call(Method::DELETE, path, "text/plain", String::new()).map(drop)
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: String,
+    ) -> Result<Response<ureq::Body>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", media_type);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(body).with_context(|| {
+            format!("--admin: `{}` is not a URL such as http://127.0.0.1:6780", self.base)
+        })?;
+        let response = self.agent.run(request).map_err(|error| {
+            anyhow!(
+                "no answer from {}: {error}; check --admin and that `leasehold serve` runs there",
+                self.base
+            )
+        })?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.refused(response)),
+        }
+    }
+
+    fn refused(&self, mut response: Response<ureq::Body>) -> anyhow::Error {
+        let status = response.status();
+        let document: Result<ProblemDocument, _> = response.body_mut().read_json();
+        let Ok(document) = document else {
+            return anyhow!(
+                "{} answered {status}; is it the admin address of a member?",
+                self.base
+            );
+        };
+        let mut text = format!("{}: {}", self.base, document.detail);
+        if let Some(leader) = document.leader {
+            text.push_str(&format!("; ask member {leader} with --admin"));
+        }
+        anyhow!(text)
+    }
+
+    fn decode<T: DeserializeOwned>(&self, mut response: Response<ureq::Body>) -> Result<T> {
+        response.body_mut().with_config().limit(ANSWER_LEN_MAX).read_json().with_context(|| {
+            format!("{} answered something else; is it another version?", self.base)
+        })
+    }
+}
+
+/// A value as part of a URL's query.
+pub(crate) fn escape(text: &str) -> String {
+    let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~:".contains(octet);
+    let mut escaped = String::with_capacity(text.len());
+    for octet in text.as_bytes() {
+        match plain(octet) {
+            true => escaped.push(char::from(*octet)),
+            false => escaped.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    escaped
+}

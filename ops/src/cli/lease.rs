@@ -1,0 +1,167 @@
+//! `leasehold lease`: what is promised to whom.
+
+use super::caller::{Caller, Member, escape};
+use super::cluster::confirm;
+use super::output::{Listing, Output, Row};
+use crate::api::dto;
+use crate::config::value::display_duration;
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use std::io;
+use std::net::Ipv4Addr;
+
+/// Leases asked for at once.
+const PAGE_LEN: usize = 5000;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List leases; what is given must all hold
+    List(Box<ListArguments>),
+    /// Show one lease
+    Show(OneArguments),
+    /// End a lease; its address goes to nobody else until every member knows
+    Release(ReleaseArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// This address
+    #[arg(long)]
+    ip: Option<Ipv4Addr>,
+    /// This hardware address
+    #[arg(long)]
+    mac: Option<String>,
+    /// This client identifier
+    #[arg(long, value_name = "HEX")]
+    client_id: Option<String>,
+    /// Behind this circuit
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    circuit_id: Option<String>,
+    /// Behind this remote end
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    remote_id: Option<String>,
+    /// Of this subscriber
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    subscriber_id: Option<String>,
+    /// Behind this relay
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    relay_id: Option<String>,
+    /// In this prefix
+    #[arg(long)]
+    subnet: Option<String>,
+    /// In this state: active, expired, released, declined, reset or free
+    #[arg(long)]
+    state: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    member: Member,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneArguments {
+    /// The address
+    ip: Ipv4Addr,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    member: Member,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArguments {
+    /// The address
+    ip: Ipv4Addr,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    member: Member,
+}
+
+pub(crate) fn run(command: Command) -> Result<()> {
+    match command {
+        Command::List(arguments) => list(&arguments),
+        Command::Show(arguments) => {
+            let caller = Caller::new(&arguments.member)?;
+            let lease: dto::Lease = caller.get(&format!("/v1/leases/{}", arguments.ip))?;
+            let mut listing = Listing::new(io::stdout().lock(), arguments.output.output);
+            listing.page(&[lease])?;
+            Ok(listing.finish()?)
+        }
+        Command::Release(arguments) => {
+            let caller = Caller::new(&arguments.member)?;
+            let ip = arguments.ip;
+            confirm(
+                arguments.yes,
+                &format!("The client of {ip} is not told: it goes on using it until it renews."),
+            )?;
+            caller.delete(&format!("/v1/leases/{ip}"))?;
+            println!("{ip} is released");
+            Ok(())
+        }
+    }
+}
+
+fn list(arguments: &ListArguments) -> Result<()> {
+    let caller = Caller::new(&arguments.member)?;
+    let ip = arguments.ip.map(|ip| ip.to_string());
+    let mut query = format!("limit={PAGE_LEN}");
+    for (key, text) in [
+        ("ip", &ip),
+        ("mac", &arguments.mac),
+        ("client_id", &arguments.client_id),
+        ("circuit_id", &arguments.circuit_id),
+        ("remote_id", &arguments.remote_id),
+        ("subscriber_id", &arguments.subscriber_id),
+        ("relay_id", &arguments.relay_id),
+        ("subnet", &arguments.subnet),
+        ("state", &arguments.state),
+    ] {
+        if let Some(text) = text {
+            query.push_str(&format!("&{key}={}", escape(text)));
+        }
+    }
+    let out = io::BufWriter::new(io::stdout().lock());
+    let mut listing = Listing::new(out, arguments.output.output);
+    let mut after = String::new();
+    loop {
+        let page: dto::LeasePage = caller.get(&format!("/v1/leases?{query}{after}"))?;
+        listing.page(&page.leases)?;
+        match page.next {
+            Some(next) => after = format!("&after={next}"),
+            None => return Ok(listing.finish()?),
+        }
+    }
+}
+
+impl Row for dto::Lease {
+    const COLUMNS: &'static [&'static str] = &[
+        "ip",
+        "state",
+        "mac",
+        "client_id",
+        "remaining",
+        "hostname",
+        "circuit_id",
+        "remote_id",
+        "giaddr",
+        "member",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            self.ip.to_string(),
+            self.state.clone(),
+            self.mac.clone(),
+            or_empty(&self.client_id),
+            self.remaining.map_or("forever".to_owned(), display_duration),
+            or_empty(&self.hostname),
+            or_empty(&self.circuit_id),
+            or_empty(&self.remote_id),
+            self.giaddr.map(|giaddr| giaddr.to_string()).unwrap_or_default(),
+            self.member.to_string(),
+        ]
+    }
+}

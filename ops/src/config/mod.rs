@@ -1,0 +1,22 @@
+//! The two files: what belongs to one member, and what all members share.
+//!
+//! Every problem of a file is found at once and stands with its line and key; a file with a problem is refused whole.
+//! A file is read in two steps that never mix: [`section`] knows TOML and places, the rest knows meaning.
+
+mod member;
+mod network;
+mod options;
+mod problem;
+mod section;
+mod validate;
+pub mod value;
+
+pub use member::{
+    AdminConfig, DhcpConfig, LeasequeryConfig, LogConfig, LogFormat, MemberConfig, PeerConfig,
+    TlsFiles, member,
+};
+pub use network::network;
+pub use problem::{InvalidFile, Problem};
+
+#[cfg(test)]
+mod tests;

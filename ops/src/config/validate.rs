@@ -1,0 +1,131 @@
+//! What must fit together between the parts of network.toml.
+
+use super::network::SubnetDraft;
+use super::section::Item;
+use replication_ledger::{AddressRange, Prefix, ReservationKey};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// A subnet with a longer prefix than this has no network and broadcast address of its own (RFC 3021).
+const LEN_WITH_BROADCAST_MAX: u8 = 30;
+
+/// Sorts subnets, pools and reservations as the settings want them, and notes everything that clashes.
+pub(super) fn subnets(drafts: &mut [SubnetDraft<'_>]) {
+    drafts.sort_by_key(|draft| draft.prefix);
+    let mut widest: Option<(Prefix, &Item<'_>)> = None;
+    for draft in drafts.iter() {
+        if let Some((prefix, item)) = widest
+            && prefix.contains(draft.prefix.address)
+        {
+            draft.item.fail(format!(
+                "{} overlaps {prefix} of {}; every address must lie in one subnet only",
+                draft.prefix, item.path
+            ));
+        } else {
+            widest = Some((draft.prefix, &draft.item));
+        }
+    }
+    relays(drafts);
+    for draft in drafts.iter_mut() {
+        pools(draft);
+        reservations(draft);
+    }
+}
+
+fn pools(draft: &mut SubnetDraft<'_>) {
+    draft.pools.sort_by_key(|(pool, _)| *pool);
+    let prefix = draft.prefix;
+    let whole = prefix.range();
+    let mut before: Option<&(AddressRange, Item<'_>)> = None;
+    for entry in &draft.pools {
+        let (pool, item) = entry;
+        if pool.intersection(&whole) != Some(*pool) {
+            item.fail(format!("{pool} is not inside {prefix}; {}", inside(prefix)));
+        } else if prefix.len <= LEN_WITH_BROADCAST_MAX
+            && (pool.contains(whole.first) || pool.contains(whole.last))
+        {
+            let network_or_broadcast = match pool.contains(whole.first) {
+                true => format!("{} is the network address", whole.first),
+                false => format!("{} is the broadcast address", whole.last),
+            };
+            item.fail(format!("{network_or_broadcast} of {prefix}; {}", inside(prefix)));
+        }
+        if let Some((other, place)) = before
+            && other.intersection(pool).is_some()
+        {
+            item.fail(format!("{pool} overlaps {other} of {}; join the two", place.path));
+        }
+        if before.is_none_or(|(other, _)| other.last < pool.last) {
+            before = Some(entry);
+        }
+    }
+}
+
+fn inside(prefix: Prefix) -> String {
+    let AddressRange { first, last } = prefix.range();
+    match prefix.len <= LEN_WITH_BROADCAST_MAX {
+        // Four addresses or more, so both neighbours exist.
+        true => {
+            let (first, last) = (u32::from(first) + 1, u32::from(last) - 1);
+            format!("use {}-{}", Ipv4Addr::from(first), Ipv4Addr::from(last))
+        }
+        false => format!("use {first}-{last}"),
+    }
+}
+
+fn reservations(draft: &mut SubnetDraft<'_>) {
+    let prefix = draft.prefix;
+    let mut by_address: BTreeMap<Ipv4Addr, &Item<'_>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&ReservationKey, &Item<'_>> = BTreeMap::new();
+    for (reservation, item) in &draft.reservations {
+        let address = reservation.address;
+        if !prefix.contains(address) {
+            item.fail(format!("{address} is not inside {prefix}; {}", inside(prefix)));
+        }
+        if let Some(first) = by_address.get(&address) {
+            item.fail(format!("{address} is already reserved by {}; remove one", first.path));
+        } else {
+            by_address.insert(address, item);
+        }
+        if let Some(first) = by_key.get(&reservation.key) {
+            item.fail(format!(
+                "{} already has a reservation in this subnet, {}; remove one",
+                reservation.key, first.path
+            ));
+        } else {
+            by_key.insert(&reservation.key, item);
+        }
+    }
+    draft.reservations.sort_by_key(|(reservation, _)| reservation.address);
+}
+
+/// A relay must lead to one link, whichever rule finds it.
+fn relays(drafts: &[SubnetDraft<'_>]) {
+    let same_link = |one: &SubnetDraft<'_>, other: &SubnetDraft<'_>| {
+        one.prefix == other.prefix || (one.network.is_some() && one.network == other.network)
+    };
+    let mut seen: BTreeMap<Ipv4Addr, (&SubnetDraft<'_>, &Item<'_>)> = BTreeMap::new();
+    for draft in drafts {
+        for (relay, item) in &draft.relays {
+            if let Some((other, place)) = seen.get(relay) {
+                if !same_link(draft, other) {
+                    item.fail(format!(
+                        "{relay} is also a relay of another link, {}; remove one or give both \
+                         subnets the same network",
+                        place.path
+                    ));
+                }
+                continue;
+            }
+            seen.insert(*relay, (draft, item));
+            let around = drafts.iter().find(|other| other.prefix.contains(*relay));
+            if let Some(around) = around.filter(|around| !same_link(draft, around)) {
+                item.fail(format!(
+                    "{relay} lies in {} of {}, which is another link; give both subnets the same \
+                     network or remove it",
+                    around.prefix, around.item.path
+                ));
+            }
+        }
+    }
+}

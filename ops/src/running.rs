@@ -1,0 +1,130 @@
+//! The running cluster as the admin API and the packet path want it.
+
+use crate::replica::{MemberStatus, RelaySubOption, Replica, Status};
+use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Timestamp};
+use replication_raft::{ProductionCluster, ProposeError, ReplicationError};
+use std::net::Ipv4Addr;
+use storage::IndexKey;
+
+const NANOS_PER_SECOND: f64 = 1e9;
+const NANOS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// A member of a cluster in production.
+#[derive(Clone)]
+pub(crate) struct Running(pub(crate) ProductionCluster);
+
+impl Running {
+    /// This member's clock, free of steps.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        Timestamp(self.0.wall_nanos() / NANOS_PER_MILLISECOND)
+    }
+
+    /// Who may lead next: a voter in contact that lacks the least, a server before a witness.
+    pub(crate) fn heir(&self) -> Option<MemberId> {
+        let status = self.0.status();
+        let others = status.members.iter().filter(|member| Some(member.id) != status.leader);
+        others
+            .filter(|member| member.voter && member.in_contact)
+            .min_by_key(|member| (member.role == Role::Witness, member.lag_entries, member.id))
+            .map(|member| member.id)
+    }
+}
+
+impl Replica for Running {
+    type View = storage::Table;
+
+    fn read<R>(&self, read: impl FnOnce(&storage::Table) -> R) -> R {
+        read(&self.0.view())
+    }
+
+    fn addresses_by(
+        &self,
+        sub_option: RelaySubOption,
+        value: &[u8],
+    ) -> Result<Vec<Ipv4Addr>, ReplicationError> {
+        let index = match sub_option {
+            RelaySubOption::CircuitId => IndexKey::CircuitId,
+            RelaySubOption::RemoteId => IndexKey::RemoteId,
+            RelaySubOption::SubscriberId => IndexKey::SubscriberId,
+            RelaySubOption::RelayId => IndexKey::RelayId,
+        };
+        Ok(self.0.ledger().addresses_by(index, value)?)
+    }
+
+    fn mode(&self) -> Mode {
+        self.0.mode()
+    }
+
+    fn status(&self) -> Status {
+        let status = self.0.status();
+        let leads = status.leader == Some(status.me);
+        let settled =
+            status.members.iter().find(|member| member.id == status.me).map(|m| m.settled_index);
+        let members = status.members.iter().map(|member| {
+            let other = member.id != status.me;
+            let heard = other && member.heard_ago.is_some();
+            MemberStatus {
+                id: member.id,
+                name: member.name.clone(),
+                role: member.role,
+                address: member.address.clone(),
+                voter: member.voter,
+                contact: member.in_contact,
+                settled_index: member.settled_index,
+                lag_entries: (leads && (heard || !other)).then_some(member.lag_entries),
+                clock_skew_seconds: heard
+                    .then_some(member.clock_skew_nanos as f64 / NANOS_PER_SECOND),
+                round_trip_seconds: heard.then_some(member.round_trip.as_secs_f64()),
+            }
+        });
+        Status {
+            cluster: status.cluster.map(|cluster| cluster.to_string()),
+            member: status.me,
+            mode: status.mode,
+            leader: status.leader,
+            term: status.term,
+            last_log_index: status.last_log_index,
+            committed_index: status.committed_index,
+            applied_index: self.read(|view| view.globals().applied_index),
+            settled_index: settled.unwrap_or(0),
+            members: members.collect(),
+        }
+    }
+
+    async fn propose(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, ProposeError> {
+        let (done, told) = tokio::sync::oneshot::channel();
+        self.0.propose_many(
+            commands,
+            Box::new(move |outcomes| {
+                // The caller may have hung up; the commands stand all the same.
+                let _ = done.send(outcomes);
+            }),
+        );
+        match told.await {
+            Ok(outcomes) => outcomes.into_iter().collect(),
+            Err(_) => Err(ProposeError::Stopping),
+        }
+    }
+
+    async fn init(&self) -> Result<(), ReplicationError> {
+        self.0.init().await.map(drop)
+    }
+
+    async fn token(&self) -> Result<String, ReplicationError> {
+        self.0.mint_join_token()
+    }
+
+    async fn join(&self, peer: String, token: String) -> Result<(), ReplicationError> {
+        self.0.join(&peer, &token).await.map(drop)
+    }
+
+    async fn transfer(&self, to: Option<MemberId>) -> Result<MemberId, ReplicationError> {
+        let heir = to.or_else(|| self.heir());
+        let heir = heir.ok_or(ReplicationError::NoQuorum { what: "finding another leader" })?;
+        self.0.transfer_leader(heir).await.map(|()| heir)
+    }
+
+    async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.0.remove(member).await
+    }
+}
