@@ -103,9 +103,14 @@ fn a_member_id_that_is_taken_is_refused() -> Result<()> {
 fn an_unreachable_peer_is_named() -> Result<()> {
     let _machine = machine_shared();
     let mut cluster = Cluster::unformed(2, false)?;
+    for member in &mut cluster.members {
+        member.start()?;
+    }
+    cluster.members[0].succeed(&["cluster", "init"])?;
+    let token = cluster.join_token()?;
+    cluster.members[0].kill()?;
     let nobody = cluster.members[0].places.peer.to_string();
-    cluster.members[1].start()?;
-    let arguments = ["cluster", "join", "--peer", &nobody, "--token", "any"];
+    let arguments = ["cluster", "join", "--peer", &nobody, "--token", &token];
     refused(&cluster.members[1].command(&arguments)?, &[&nobody])
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::client::Relay;
-use crate::member::{Member, Places, Role, free_tcp_port};
+use crate::member::{Member, Places, Role, claim_port, free_tcp_port};
 use crate::wait;
 
 /// The network that clusters serve if a test gives none: a /12 of addresses behind the relay
@@ -31,7 +31,7 @@ options = { routers = ["10.16.0.1"] }
 permitted = ["127.0.0.0/8"]
 "#;
 
-/// A running cluster; its processes end with it.
+/// A running cluster; its processes end with it, and its folder unless `LEASEHOLD_KEEP` is set.
 pub struct Cluster {
     /// In the order of their ids: the servers, then the witness.
     pub members: Vec<Member>,
@@ -69,7 +69,11 @@ impl Cluster {
     /// # Errors
     /// No folder or no free port.
     pub fn unformed(servers: u64, witness: bool) -> Result<Self> {
-        let folder = TempDir::new().context("no temporary folder")?;
+        let mut folder = TempDir::new().context("no temporary folder")?;
+        if std::env::var_os("LEASEHOLD_KEEP").is_some() {
+            folder.disable_cleanup(true);
+            eprintln!("kept: {}", folder.path().display());
+        }
         let count = servers + u64::from(witness);
         let dhcp_port = free_dhcp_port(count)?;
         let mut members = Vec::new();
@@ -203,6 +207,11 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// The end of every member's log, for the message of a failed test.
+    pub fn last_words(&self) -> String {
+        self.members.iter().map(Member::last_words).collect::<Vec<_>>().join("\n\n")
+    }
+
     fn running(&self) -> Result<&Member> {
         self.members.iter().find(|member| member.is_running()).context("no member runs")
     }
@@ -216,7 +225,8 @@ fn free_dhcp_port(members: u64) -> Result<u16> {
         .collect();
     for _ in 0..100 {
         let port = UdpSocket::bind((addresses[0], 0)).context("no free port")?.local_addr()?.port();
-        if addresses.iter().all(|address| UdpSocket::bind((*address, port)).is_ok()) {
+        let free = addresses.iter().all(|address| UdpSocket::bind((*address, port)).is_ok());
+        if free && claim_port(port) {
             return Ok(port);
         }
     }

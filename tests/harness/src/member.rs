@@ -1,9 +1,11 @@
 //! One member as a process: its configuration file, its commands, its endpoints, its end.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -306,16 +308,26 @@ fn metric_in(text: &str, name: &str, labels: &[&str]) -> Result<Option<f64>> {
     Ok(sum)
 }
 
-/// A loopback address and port nobody listens on: taken and given back, so that it may be taken
-/// again before it is used; rarely enough for a test.
+/// Ports that this process gave out: tests run side by side, and one that is given back is soon
+/// taken again.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// Notes a port as given out; false if it was already.
+pub fn claim_port(port: u16) -> bool {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
+}
+
+/// A loopback address and port nobody listens on, and which no other test of this process gets.
 ///
 /// # Errors
 /// No port is free.
 pub fn free_tcp_port(address: Ipv4Addr) -> Result<SocketAddrV4> {
-    let listener = std::net::TcpListener::bind((address, 0)).context("no free port")?;
-    match listener.local_addr()? {
-        SocketAddr::V4(local) => Ok(local),
-        SocketAddr::V6(_) => bail!("an IPv6 address for {address}"),
+    loop {
+        let listener = std::net::TcpListener::bind((address, 0)).context("no free port")?;
+        let port = listener.local_addr()?.port();
+        if claim_port(port) {
+            return Ok(SocketAddrV4::new(address, port));
+        }
     }
 }
 
