@@ -58,6 +58,9 @@ pub fn may_bind(
             BindingState::Free => {}
             BindingState::Declined => return Err(Refusal::Declined),
             _ if binding.client == *client => return Ok(Event::Renew),
+            _ if reservation.is_some_and(|reservation| reservation.names_holder(binding)) => {
+                return Ok(Event::Renew);
+            }
             BindingState::Active => return Err(Refusal::HeldByAnother),
             _ => return Err(Refusal::NotYetFree),
         }
@@ -155,8 +158,8 @@ impl<T: LedgerTable> Applying<'_, T> {
             renewed.unwrap_or(until)
         } else {
             let mut binding = self.new_binding(sender, bind);
-            let before = self.table.binding(address);
-            let earlier = before.filter(|b| b.client == binding.client).cloned();
+            let before = self.table.binding(address).filter(|_| event == Event::Renew);
+            let earlier = before.cloned();
             if let Some(earlier) = earlier {
                 inherit(&mut binding, earlier);
             }

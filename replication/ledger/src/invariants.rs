@@ -61,7 +61,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// 1 and 3. One holder, no early reuse: no address is promised to two clients at one moment.
+/// Numbers 1 and 3, one holder, no early reuse: no address is promised to two clients at one moment.
 pub fn one_holder(promises: &[Promise]) -> Result<(), Violation> {
     let mut by_address: BTreeMap<Ipv4Addr, Vec<&Promise>> = BTreeMap::new();
     for promise in promises {
@@ -95,7 +95,7 @@ pub fn one_holder(promises: &[Promise]) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 2. No lost promise: every promise that is not over at `now` is in this ledger, as long as it was made.
+/// Number 2, no lost promise: every promise that is not over at `now` is in this ledger, as long as it was made.
 pub fn no_lost_promise(
     promises: &[Promise],
     view: &impl LedgerView,
@@ -114,7 +114,7 @@ pub fn no_lost_promise(
     }
 }
 
-/// 5. Convergence: two members that have applied the same entries hold the same state.
+/// Number 5, convergence: two members that have applied the same entries hold the same state.
 pub fn converged(one: &impl LedgerView, other: &impl LedgerView) -> Result<(), Violation> {
     if one.globals() != other.globals() {
         return Err(Violation::GlobalsDiverged);
@@ -132,7 +132,7 @@ pub fn converged(one: &impl LedgerView, other: &impl LedgerView) -> Result<(), V
     }
 }
 
-/// 6. Truthful replies: of all members' answers about an address, the one with the newest
+/// Number 6, truthful replies: of all members' answers about an address, the one with the newest
 /// client-last-transaction-time names the client of the newest promise.
 pub fn truthful_replies<'a>(
     promises: &[Promise],

@@ -1,6 +1,6 @@
 //! Addresses set aside for known clients.
 
-use crate::{ClientKey, HardwareAddress, Octets, OptionValue};
+use crate::{Binding, ClientKey, HardwareAddress, Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -58,4 +58,16 @@ pub struct Reservation {
     pub host_name: Option<String>,
     /// Options for this client, before those of its subnet.
     pub options: Vec<OptionValue>,
+}
+
+impl Reservation {
+    /// True if whoever holds this binding is whom the reservation is for, whatever it calls itself: firmware and the
+    /// system that it starts send different client identifiers from one network card, and the operator said that the card is
+    /// the client.
+    pub(crate) fn names_holder(&self, binding: &Binding) -> bool {
+        match &self.key {
+            ReservationKey::Hardware(reserved) => *reserved == binding.hardware,
+            key => key.names_client(&binding.client, &binding.hardware),
+        }
+    }
 }

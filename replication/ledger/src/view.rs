@@ -98,13 +98,13 @@ pub mod contract {
                 4..=6 => {
                     let state = BindingState::ALL[random.below(6)];
                     let until = Timestamp(random.below(2000) as u64);
-                    let mut change = |binding: &mut Binding| {
+                    let change = |binding: &mut Binding| {
                         binding.state = state;
                         binding.until = until;
                         binding.end_index = step;
                     };
-                    let found = table.amend(address, &mut change);
-                    assert_eq!(found, model.amend(address, &mut change));
+                    let found = table.amend(address, change);
+                    assert_eq!(found, model.amend(address, change));
                 }
                 7 => {
                     let last = u32::from(address) + random.below(40) as u32;

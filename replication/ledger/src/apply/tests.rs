@@ -373,6 +373,25 @@ fn a_reserved_pool_address_leaves_its_owner_first() {
     assert!(is_bound(cluster.command(B, theirs)));
 }
 
+#[test]
+fn a_client_reserved_by_its_card_may_change_its_identifier() {
+    let mut cluster = Cluster::new();
+    let key = |number| Some(ReservationKey::Hardware(hardware(number)));
+    cluster.configure(&["10.0.0.1-10.0.0.8"], &[("10.0.0.99", 43)]);
+    assert!(is_bound(cluster.command(B, bind_by("10.0.0.99", 43, key(43)))));
+    let Command::Bind(mut renamed) = bind_by("10.0.0.99", 43, key(43)) else { unreachable!() };
+    renamed.client = ClientKey::from_identifier(b"the system, no longer the firmware");
+    assert!(is_bound(cluster.command(A, Command::Bind(renamed.clone()))));
+    let holder = cluster.table.binding(ip("10.0.0.99")).map(|b| b.client.clone());
+    assert_eq!(holder, Some(renamed.client.clone()));
+    // Without a reservation another identifier is another client.
+    assert!(is_bound(cluster.bind(A, "10.0.0.1", 1)));
+    let Command::Bind(mut other) = bind("10.0.0.1", 1) else { unreachable!() };
+    other.client = renamed.client;
+    let outcome = cluster.command(A, Command::Bind(other));
+    assert_eq!(outcome, refused(Refusal::HeldByAnother));
+}
+
 // proves [AV-Q5]
 #[test]
 fn a_reservation_that_changes_hands_is_an_end() {
