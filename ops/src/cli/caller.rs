@@ -180,3 +180,83 @@ pub(crate) fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Listener, serve};
+    use crate::config::TlsFiles;
+    use axum::Router;
+    use axum::routing::get;
+    use std::path::Path;
+
+    fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+        let path = directory.join(name);
+        std::fs::write(&path, text).expect("a temporary file is writable");
+        path
+    }
+
+    /// A server whose only answer is 7; its address, its certificate.
+    fn start(runtime: &tokio::runtime::Runtime, directory: &Path) -> (String, PathBuf) {
+        let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+            .expect("a key can be drawn");
+        let certificate = write(directory, "certificate.pem", &issued.cert.pem());
+        let key = write(directory, "key.pem", &issued.signing_key.serialize_pem());
+        let files = TlsFiles { certificate: certificate.clone(), key, authority: None };
+        let config = crate::pem::admin_server(&files).expect("the files are good");
+        let router = Router::new().route("/seven", get(|| async { axum::Json(7) }));
+        let port = runtime.block_on(async {
+            let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let port = socket.local_addr().expect("it is bound").port();
+            let listener = Listener::tls(socket, config).expect("it has an address");
+            tokio::spawn(serve(listener, router, std::future::pending()));
+            port
+        });
+        (format!("https://localhost:{port}"), certificate)
+    }
+
+    #[test]
+    fn tls_is_spoken_with_whom_the_authority_signed_for_and_nobody_else() {
+        // Another test may have been first; the provider is the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (admin, certificate) = start(&runtime, directory.path());
+        let elsewhere = tempfile::tempdir().expect("a temporary directory");
+        let (_, stranger) = start(&runtime, elsewhere.path());
+        let call = |ca: Option<PathBuf>| -> Result<u8> {
+            Caller::new(&Member { admin: admin.clone(), token_file: None, ca })?.get("/seven")
+        };
+        assert_eq!(call(Some(certificate)).expect("it is trusted"), 7);
+        let refused = call(Some(stranger)).expect_err("it is not trusted").to_string();
+        assert!(refused.starts_with(&format!("no answer from {admin}: ")), "{refused}");
+        let missing = call(None).expect_err("no authority is named").to_string();
+        assert_eq!(
+            missing,
+            format!("--ca: missing; name the authority that signed the certificate of {admin}")
+        );
+    }
+
+    #[test]
+    fn wrong_addresses_and_files_are_named() {
+        let check = |admin: &str, token_file: Option<&str>, expected: &str| {
+            let token_file = token_file.map(PathBuf::from);
+            let member = Member { admin: admin.to_owned(), token_file, ca: None };
+            let error = Caller::new(&member).and_then(|caller| caller.probe("/livez"));
+            assert_eq!(format!("{:#}", error.expect_err("it must fail")), expected);
+        };
+        check("localhost", None, "--admin: `localhost` must begin with http:// or https://");
+        check(
+            "http://127.0.0.1:1",
+            Some("/nowhere/token"),
+            "--token-file: cannot read /nowhere/token: No such file or directory (os error 2)",
+        );
+        check(
+            "http://127.0.0.1:1",
+            None,
+            "no answer from http://127.0.0.1:1: io: Connection refused (os error 111); check \
+             --admin and that `leasehold serve` runs there",
+        );
+        assert_eq!(escape("a b&c/é"), "a%20b%26c%2F%C3%A9");
+    }
+}

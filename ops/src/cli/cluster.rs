@@ -173,8 +173,10 @@ impl Row for dto::Member {
 
     fn cells(&self) -> Vec<String> {
         let yes = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
+        // Adding zero turns a rounded -0.0 into 0.0.
+        let rounded = |seconds: f64| (seconds * 1e4).round() / 10.0 + 0.0;
         let milliseconds =
-            |value: Option<f64>| value.map(|v| format!("{:.1}ms", v * 1e3)).unwrap_or_default();
+            |value: Option<f64>| value.map(|v| format!("{:.1}ms", rounded(v))).unwrap_or_default();
         vec![
             self.id.to_string(),
             self.name.clone(),

@@ -4,7 +4,7 @@ use super::caller::{Caller, Member, escape};
 use super::cluster::confirm;
 use super::output::{Listing, Output, Row};
 use crate::api::dto;
-use crate::config::value::display_duration;
+use crate::config::value::{self, display_duration};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::io;
@@ -135,6 +135,16 @@ fn list(arguments: &ListArguments) -> Result<()> {
     }
 }
 
+/// An identifier in the form that `--circuit-id` and `--remote-id` take: text if it is plain, else hexadecimal after "0x".
+fn readable(hex: &str) -> String {
+    let octets = value::hex(hex).unwrap_or_default();
+    let plain = octets.iter().all(u8::is_ascii_graphic) && !octets.starts_with(b"0x");
+    match std::str::from_utf8(&octets) {
+        Ok(text) if plain && !text.is_empty() => text.to_owned(),
+        _ => format!("0x{hex}"),
+    }
+}
+
 impl Row for dto::Lease {
     const COLUMNS: &'static [&'static str] = &[
         "ip",
@@ -158,10 +168,27 @@ impl Row for dto::Lease {
             or_empty(&self.client_id),
             self.remaining.map_or("forever".to_owned(), display_duration),
             or_empty(&self.hostname),
-            or_empty(&self.circuit_id),
-            or_empty(&self.remote_id),
+            self.circuit_id.as_deref().map(readable).unwrap_or_default(),
+            self.remote_id.as_deref().map(readable).unwrap_or_default(),
             self.giaddr.map(|giaddr| giaddr.to_string()).unwrap_or_default(),
             self.member.to_string(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_shown_as_they_can_be_asked_for() {
+        let check = |hex: &str, expected: &str| {
+            assert_eq!(readable(hex), expected);
+            assert_eq!(value::identifier(expected), value::hex(hex), "{expected}");
+        };
+        check("6d6f64656d2d31", "modem-1");
+        check("0006001e", "0x0006001e");
+        check("3078", "0x3078");
+        check("6120", "0x6120");
     }
 }
