@@ -457,6 +457,9 @@ fn raft_config() -> Result<openraft::Config, ReplicationError> {
         election_timeout_min: limits::ELECTION_TIMEOUT_MIN_MS,
         election_timeout_max: limits::ELECTION_TIMEOUT_MAX_MS,
         enable_pre_vote: Some(true),
+        // openraft restores a restarted leader by default. That is unsafe here: followers may have committed an entry that the
+        // leader's own disk lost with the power, and it would write another one under the same term and index.
+        enable_leader_restore: Some(false),
         // Heartbeats of a leader that lost its quorum must not keep others from electing one.
         quorum_loss_probe_interval: Some(limits::ELECTION_TIMEOUT_MAX_MS * 2),
         broadcast_submitted_on_append: Some(true),

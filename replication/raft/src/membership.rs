@@ -251,7 +251,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                     && known.server_identifier == *server_identifier
                     && known.session.0 == 0
                     && !known.removed;
-                if !same || in_membership && member != self.me() {
+                if !same {
                     return Err(used);
                 }
             }
@@ -270,7 +270,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 }
             }
         }
-        if member == self.me() {
+        if in_membership {
             return Ok(());
         }
         self.raft.add_learner(member.0, address.clone(), false).await.map(drop).map_err(write_error)

@@ -154,7 +154,8 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         }
     }
 
-    /// Fails what has waited too long, and sends again what may have been lost.
+    /// Fails what has waited too long, and marks as unsent what may have been lost. The caller sends it: waking it here would
+    /// make it spin while there is nobody to send to.
     pub(crate) fn look_after(&self) {
         let mut expired = Vec::new();
         {
@@ -178,9 +179,6 @@ impl<RT: AsyncRuntime> Proposer<RT> {
                     pending.sent_at = now;
                     unsent.push_back(*sequence);
                 }
-            }
-            if !unsent.is_empty() {
-                self.unsent.notify_one();
             }
         }
         for pending in expired {

@@ -1,0 +1,298 @@
+//! The same code under virtual time: partitions and power failures, drawn from a seed.
+//!
+//! Safety: nothing that was told is ever missing. Progress: after everything is healed all members return to quorum mode
+//! and hold the same ledger. A seed that fails once stays in the list below.
+
+mod support;
+
+use openraft::AsyncRuntime;
+use openraft_rt_sim::{SimInstant, SimRuntime};
+use parking_lot::Mutex;
+use replication_ledger::{LedgerView, Role};
+use replication_raft::transport::memory::{MemoryNetwork, MemoryTransport};
+use replication_raft::{Clock, Cluster, Entropy, Foundations, MemoryLedger};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use storage::LogStore;
+use storage::memory::{MemoryLogStore, SyncWanted};
+use support::*;
+use tokio::sync::Notify;
+
+type SimCluster = Cluster<SimRuntime, MemoryLedger>;
+
+/// Virtual time as both clocks; the member's wall clock is off by `skew_millis`.
+struct SimClock {
+    skew_millis: u64,
+}
+
+impl Clock for SimClock {
+    fn wall_nanos(&self) -> u64 {
+        1_700_000_000_000_000_000 + self.skew_millis * 1_000_000 + self.boot_nanos()
+    }
+
+    fn boot_nanos(&self) -> u64 {
+        // Outside of the runtime (when it is dropped) nobody asks for anything that matters.
+        let elapsed = SimInstant::try_now().map_or(Duration::ZERO, |now| now.elapsed_since_start());
+        u64::try_from(elapsed.as_nanos()).expect("a simulation is short")
+    }
+}
+
+/// Counts: names need only be different here.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn draw(&self) -> std::io::Result<u128> {
+        Ok(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
+    }
+}
+
+/// xorshift: the seed decides everything.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// A machine: what survives a power failure, and the member that runs on it.
+struct Machine {
+    id: u64,
+    role: Role,
+    network: Arc<MemoryNetwork>,
+    entropy: Arc<Counter>,
+    log: Arc<MemoryLogStore>,
+    ledger: MemoryLedger,
+    member: SimCluster,
+}
+
+fn address(id: u64) -> String {
+    format!("member-{id}")
+}
+
+/// A disk that needs a millisecond for a sync and takes everything that waits at once.
+fn spinning(make: impl FnOnce(SyncWanted) -> MemoryLogStore) -> Arc<MemoryLogStore> {
+    let wanted = Arc::new(Notify::new());
+    let raise = Arc::clone(&wanted);
+    let log = Arc::new(make(Arc::new(move || raise.notify_one())));
+    let weak = Arc::downgrade(&log);
+    drop(SimRuntime::spawn(async move {
+        loop {
+            wanted.notified().await;
+            SimRuntime::sleep(Duration::from_millis(1)).await;
+            let Some(log) = weak.upgrade() else { return };
+            log.sync();
+        }
+    }));
+    log
+}
+
+impl Machine {
+    async fn new(
+        id: u64,
+        role: Role,
+        network: &Arc<MemoryNetwork>,
+        entropy: &Arc<Counter>,
+    ) -> Self {
+        let log = spinning(MemoryLogStore::manual);
+        let ledger = MemoryLedger::default();
+        let (network, entropy) = (Arc::clone(network), Arc::clone(entropy));
+        let member = start(id, role, &network, &entropy, &log, &ledger).await;
+        Machine { id, role, network, entropy, log, ledger, member }
+    }
+
+    /// Power failure and restart: what was not synced is gone.
+    async fn lose_power(&mut self) {
+        let crashed = Arc::clone(&self.log);
+        self.log = spinning(|wanted| crashed.crash(Some(wanted)));
+        self.ledger = self.ledger.crash().expect("the image is readable");
+        // openraft may report that its disk failed, which is what happened.
+        drop(self.member.abandon().await);
+        self.member =
+            start(self.id, self.role, &self.network, &self.entropy, &self.log, &self.ledger).await;
+    }
+}
+
+async fn start(
+    id: u64,
+    role: Role,
+    network: &Arc<MemoryNetwork>,
+    entropy: &Arc<Counter>,
+    log: &Arc<MemoryLogStore>,
+    ledger: &MemoryLedger,
+) -> SimCluster {
+    let foundations = Foundations {
+        log: Arc::clone(log) as Arc<dyn LogStore>,
+        ledger: Arc::new(ledger.clone()),
+        transport: Arc::new(MemoryTransport::<SimRuntime>::new(Arc::clone(network), &address(id))),
+        clock: Arc::new(SimClock { skew_millis: id * 300 }),
+        entropy: Arc::clone(entropy) as Arc<dyn Entropy>,
+    };
+    Cluster::start(options(id, role, &address(id)), foundations).await.expect("starts")
+}
+
+async fn trio(network: &Arc<MemoryNetwork>) -> Vec<Machine> {
+    let entropy = Arc::new(Counter::default());
+    let mut machines: Vec<Machine> = Vec::new();
+    for (id, role) in (1..).zip([Role::Server, Role::Server, Role::Witness]) {
+        let machine = Machine::new(id, role, network, &entropy).await;
+        match machines.first() {
+            None => {
+                machine.member.init().await.expect("founds a cluster");
+                in_quorum(&machine.member).await;
+            }
+            Some(first) => join(&first.member, &machine.member).await,
+        }
+        machines.push(machine);
+    }
+    configure(&machines[0].member).await;
+    let second = &machines[1].member;
+    until::<SimRuntime>("space moves to the second server", || !owned(second, 1).is_empty()).await;
+    machines
+}
+
+/// Proposes at both servers for a while, whatever happens to them.
+struct Load {
+    told: Told,
+    next_client: u32,
+}
+
+impl Load {
+    fn propose(&mut self, machines: &[Machine], each: usize) {
+        for machine in &machines[..2] {
+            for address in owned(&machine.member, each) {
+                self.next_client += 1;
+                self.told.propose(&machine.member, self.next_client, address, |_| ());
+            }
+        }
+    }
+}
+
+/// One fault, then some time for it to hurt.
+async fn hurt(draws: &mut Draws, machines: &mut [Machine], network: &MemoryNetwork) {
+    let (one, other) = (1 + draws.below(3), 1 + draws.below(3));
+    match draws.below(6) {
+        0 => machines[one as usize - 1].lose_power().await,
+        1 => {
+            for machine in &mut *machines {
+                machine.lose_power().await;
+            }
+        }
+        2 if one != other => network.cut(&address(one), &address(other)),
+        3 => {
+            for other in (1..=3).filter(|other| *other != one) {
+                network.cut(&address(one), &address(other));
+                network.cut(&address(other), &address(one));
+            }
+        }
+        4 => drop(machines[one as usize - 1].member.flush().await),
+        _ => network.heal_all(),
+    }
+    SimRuntime::sleep(Duration::from_millis(draws.below(1500))).await;
+}
+
+/// What a run came to; equal for equal seeds.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    told: usize,
+    last_log_index: u64,
+    nanos: u64,
+}
+
+fn run(seed: u64, faults: usize) -> Ended {
+    SimRuntime::with_seed(seed).block_on(async move {
+        let network = Arc::new(MemoryNetwork::default());
+        network.set_latency(Duration::from_micros(150));
+        let mut draws = Draws(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut machines = trio(&network).await;
+        let mut load = Load { told: Told::default(), next_client: 0 };
+        for _ in 0..faults {
+            load.propose(&machines, 5);
+            SimRuntime::sleep(Duration::from_millis(draws.below(20))).await;
+            hurt(&mut draws, &mut machines, &network).await;
+        }
+        network.heal_all();
+        for machine in &machines {
+            in_quorum(&machine.member).await;
+        }
+        load.propose(&machines, 1);
+        for machine in &machines {
+            load.told.all_at(&machine.member).await;
+        }
+        converged(&machines).await;
+        let nanos = SimClock { skew_millis: 0 }.boot_nanos();
+        let last_log_index = machines[0].member.status().last_log_index;
+        let ended = Ended { told: load.told.count(), last_log_index, nanos };
+        for machine in &machines {
+            drop(machine.member.abandon().await);
+        }
+        ended
+    })
+}
+
+/// All members have applied the same entry and hold the same ledger.
+async fn converged(machines: &[Machine]) {
+    let same = Mutex::new(false);
+    until::<SimRuntime>("all members hold the same ledger", || {
+        let views: Vec<_> = machines.iter().map(|machine| machine.member.view()).collect();
+        let equal = views.windows(2).all(|pair| {
+            let (left, right) = (&*pair[0], &*pair[1]);
+            left.globals() == right.globals()
+                && left
+                    .bindings_from(Ipv4Addr::UNSPECIFIED)
+                    .eq(right.bindings_from(Ipv4Addr::UNSPECIFIED))
+        });
+        *same.lock() = equal;
+        equal
+    })
+    .await;
+    assert!(*same.lock());
+}
+
+#[test]
+fn nothing_told_is_lost_whatever_fails() {
+    let mut told = 0;
+    // Seed 6 found that a restored leader writes other entries under indexes that were committed without its disk.
+    for seed in 1..=60 {
+        let ended = run(seed, 12);
+        println!("seed {seed}: {ended:?}");
+        told += ended.told;
+    }
+    assert!(told > 1000, "the load hardly got through: {told}");
+}
+
+#[test]
+fn a_seed_decides_everything() {
+    assert_eq!(run(7, 6), run(7, 6));
+}
+
+#[test]
+fn a_quiet_cluster_in_virtual_time_commits_within_two_round_trips_and_a_sync() {
+    SimRuntime::with_seed(3).block_on(async {
+        let network = Arc::new(MemoryNetwork::default());
+        network.set_latency(Duration::from_micros(150));
+        let machines = trio(&network).await;
+        for machine in &machines[..2] {
+            let started = SimClock { skew_millis: 0 }.boot_nanos();
+            let free = owned(&machine.member, 1)[0];
+            let outcome = machine.member.propose(bind(machine.id as u32, free)).await;
+            assert!(
+                matches!(outcome, Ok(replication_ledger::Outcome::Bound { .. })),
+                "{outcome:?}"
+            );
+            let took = Duration::from_nanos(SimClock { skew_millis: 0 }.boot_nanos() - started);
+            // There and back for the entry, one sync of at most two groups, and for a follower there and back once more.
+            let enough = Duration::from_micros(4 * 150 + 2 * 1000 + 200);
+            assert!(took <= enough, "member {} took {took:?}", machine.id);
+        }
+        for machine in &machines {
+            drop(machine.member.abandon().await);
+        }
+    });
+}
