@@ -28,7 +28,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use replication_ledger::{Command, Outcome, Timestamp};
-use replication_raft::ProposeError;
+use replication_raft::{ProposeError, ReplicationError};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -106,6 +106,9 @@ async fn no_route(request: Request) -> ApiError {
 
 /// Commits one command.
 async fn commit<R: Replica>(api: &Api<R>, command: Command) -> Result<Outcome, ApiError> {
+    if api.replica.status().cluster.is_none() {
+        return Err(ApiError::Replication(ReplicationError::NotInitialized));
+    }
     let mut outcomes = api.replica.propose(vec![command]).await?;
     // One outcome per command is what `propose` promises; a member that breaks it is past helping this caller.
     outcomes.pop().ok_or(ApiError::Propose(ProposeError::Stopping))

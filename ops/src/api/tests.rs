@@ -10,6 +10,7 @@ use replication_ledger::{
 use replication_raft::ReplicationError;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NETWORK: &str = "[[subnet]]\nprefix = \"10.0.0.0/24\"\npools = [\"10.0.0.10-10.0.0.99\"]\n";
 
@@ -18,12 +19,14 @@ const NETWORK: &str = "[[subnet]]\nprefix = \"10.0.0.0/24\"\npools = [\"10.0.0.1
 struct Alone {
     table: Arc<Mutex<(u64, MapTable)>>,
     mode: Arc<Mutex<Mode>>,
+    founded: Arc<AtomicBool>,
 }
 
 impl Alone {
     fn new() -> Alone {
         let table = Arc::new(Mutex::new((0, MapTable::default())));
-        let alone = Alone { table, mode: Arc::new(Mutex::new(Mode::Quorum)) };
+        let mode = Arc::new(Mutex::new(Mode::Quorum));
+        let alone = Alone { table, mode, founded: Arc::new(AtomicBool::new(true)) };
         alone.apply(vec![
             Command::Enroll {
                 member: MemberId(1),
@@ -94,7 +97,7 @@ impl Replica for Alone {
     fn status(&self) -> Status {
         let index = self.read(|view| view.globals().applied_index);
         Status {
-            cluster: Some("c".to_owned()),
+            cluster: self.founded.load(Ordering::Relaxed).then(|| "c".to_owned()),
             member: MemberId(1),
             mode: self.mode(),
             leader: Some(MemberId(1)),
@@ -119,6 +122,7 @@ impl Replica for Alone {
     }
 
     async fn propose(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, ProposeError> {
+        assert!(self.founded.load(Ordering::Relaxed), "nobody would ever answer");
         match self.mode() {
             Mode::Quorum => Ok(self.apply(commands)),
             _ => Err(ProposeError::NoQuorum),
@@ -346,6 +350,15 @@ fn a_bad_configuration_changes_nothing() {
     assert_eq!((config.revision, config.source.as_str()), (1, NETWORK));
     let checked = called.call("PUT", "/v1/config?dry_run=true", "text/toml", "");
     assert_eq!(checked, (200, r#"{"revision":1,"applied":false}"#.to_owned()));
+}
+
+#[test]
+fn a_member_of_no_cluster_says_so() {
+    let called = Called::configured();
+    called.alone.founded.store(false, Ordering::Relaxed);
+    let (status, body) = called.call("PUT", "/v1/config", "text/toml", NETWORK);
+    assert_eq!(status, 409);
+    assert!(body.contains("run `cluster init` or `cluster join`"), "{body}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `leasehold serve`: one member.
 
-use crate::config;
+use crate::config::{self, LogFormat};
 use crate::error::ServeError;
 use crate::{events, logging, metrics, serve};
 use anyhow::{Context, Result};
@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     })?;
     let config = config::member(&file, &text)?;
     logging::install(&config.log)?;
+    let json = config.log.format == LogFormat::Json;
     let counted = metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -45,7 +46,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     });
     // Whatever still runs has missed its deadline.
     runtime.shutdown_background();
-    if let Err(error) = &served {
+    // In text the line that `run` prints says the same.
+    if let Err(error) = &served
+        && json
+    {
         tracing::error!(event = events::FAILED, cause = crate::error::chain(error.as_ref()));
     }
     served
