@@ -195,10 +195,10 @@ impl Lab {
         Ok(running)
     }
 
-    /// The generator inside the relay's namespace.
+    /// The generator inside its namespace.
     pub(crate) fn generator(&self) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}-relay", self.name)]).arg(&self.load);
+        command.args(["netns", "exec", &format!("{}-load", self.name)]).arg(&self.load);
         command
     }
 }

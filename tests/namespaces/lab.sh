@@ -5,8 +5,8 @@
 # Usage: lab.sh up | down | run PLACE COMMAND... | pids PLACE
 #   up    makes the namespaces; a lab of the same name that is still there is taken down first
 #   down  ends, by process id, what still runs inside them and deletes them
-#   run   becomes COMMAND inside PLACE: server1 server2 witness relay client1
-#         client2 client3 switch
+#   run   becomes COMMAND inside PLACE: server1 server2 witness relay load
+#         client1 client2 client3 switch
 #   pids  the processes inside PLACE
 # Environment: LAB (default lhlab), the prefix of the namespaces' names: two labs can stand side
 # by side.
@@ -14,15 +14,16 @@
 #   server1 192.0.2.1/24 --+
 #   server2 192.0.2.2/24 --+-- bridge "servers"
 #   witness 192.0.2.3/24 --+
-#   relay   192.0.2.20/24 -+   and 10.16.0.2 to .5 (/32): relay agents that a generator plays
+#   relay   192.0.2.20/24 -+
+#   load    192.0.2.21/24 -+   and 10.16.0.2 to .5 (/32): relay agents that a generator plays
 #   relay   10.16.0.1/12 --+-- bridge "clients"
 #   client1 no address ----+   (client2, client3 likewise)
-# Servers reach 10.16.0.0/12 through 192.0.2.20. The interface of every place is eth0; the relay's
+# Servers reach 10.16.0.2 to .5 through 192.0.2.21, the rest of 10.16.0.0/12 through 192.0.2.20. The interface of every place is eth0; the relay's
 # towards the clients is eth1.
 set -euo pipefail
 LAB=${LAB:-lhlab}
 CLIENTS=(client1 client2 client3)
-PLACES=(server1 server2 witness relay "${CLIENTS[@]}")
+PLACES=(server1 server2 witness relay load "${CLIENTS[@]}")
 
 inside() { ip netns exec "$LAB-$1" "${@:2}"; }
 exists() { ip netns list | grep -q "^$LAB-$1\b"; }
@@ -45,7 +46,7 @@ up() {
     inside switch ip link add "$bridge" type bridge
     inside switch ip link set "$bridge" up
   done
-  for place in server1 server2 witness relay; do plug "$place" eth0 servers; done
+  for place in server1 server2 witness relay load; do plug "$place" eth0 servers; done
   plug relay eth1 clients
   for place in "${CLIENTS[@]}"; do plug "$place" eth0 clients; done
   inside server1 ip addr add 192.0.2.1/24 dev eth0
@@ -53,9 +54,12 @@ up() {
   inside witness ip addr add 192.0.2.3/24 dev eth0
   inside relay ip addr add 192.0.2.20/24 dev eth0
   inside relay ip addr add 10.16.0.1/12 dev eth1
-  for host in 2 3 4 5; do inside relay ip addr add "10.16.0.$host/32" dev eth0; done
+  inside load ip addr add 192.0.2.21/24 dev eth0
+  for host in 2 3 4 5; do inside load ip addr add "10.16.0.$host/32" dev eth0; done
   for place in server1 server2 witness; do
     inside "$place" ip route add 10.16.0.0/12 via 192.0.2.20
+    inside "$place" ip route add 10.16.0.2/31 via 192.0.2.21
+    inside "$place" ip route add 10.16.0.4/31 via 192.0.2.21
   done
   inside relay sysctl -qw net.ipv4.ip_forward=1
   # Real clients read raw frames, checksums included: they must be finished when they arrive.

@@ -83,6 +83,7 @@ capture() { # PLACE INTERFACE FILE
   within 5 grep -qs 'listening on' "$WORK/$3.log"
 }
 capture relay eth0 servers
+capture load eth0 load
 for place in client1 client2 client3; do capture "$place" eth0 "$place"; done
 
 ip netns exec "$LAB-relay" dhcrelay -4 -d -a -id eth1 -iu eth0 "${targets[@]}" \
@@ -150,11 +151,11 @@ check "replies to the relay agent echo option 82" within 5 sees servers \
 load=
 if [ "$DRIVER" = leasehold ]; then
   mapfile -t to < <(printf -- '--server\n%s:67\n' "${targets[@]}")
-  ip netns exec "$LAB-relay" "$LOAD_BIN" run "${to[@]}" --relay 10.16.0.2:67 --rate 200 \
+  ip netns exec "$LAB-load" "$LOAD_BIN" run "${to[@]}" --relay 10.16.0.2:67 --rate 200 \
     --outstanding 5000 --retransmit 100ms --duration $((LEASE * 2))s --linger 10s \
     --acks "$WORK/acks" >"$WORK/load.json" 2>"$WORK/load.log" &
   load=$!
-  within 10 sh -c "[ \$(wc -l <'$WORK/acks') -gt 200 ]"
+  within 10 sh -c "[ \$(cat '$WORK/acks' 2>/dev/null | wc -l) -gt 200 ]"
 fi
 
 moment=$(date +%s.%N)
@@ -196,16 +197,18 @@ if [ "$DRIVER" = leasehold ]; then
     "$LOAD_BIN" check --acks "$WORK/acks" "${lists[@]}"
   for target in "${targets[@]}"; do
     for number in 1 2 3; do
-      inside relay "$LOAD_BIN" ask --server "$target:67" --relay 10.16.0.3:67 \
+      inside load "$LOAD_BIN" ask --server "$target:67" --relay 10.16.0.3:67 \
         --ip "${before[client$number]}" >>"$WORK/asked" || true
       check "tshark reads $target's leasequery reply about ${clients[number - 1]}" within 5 sees \
-        servers "dhcp.option.dhcp == 13 && ip.src == $target &&
+        load "dhcp.option.dhcp == 13 && ip.src == $target &&
           dhcp.ip.client == ${before[client$number]} && dhcp.option.ip_address_lease_time &&
           dhcp.option.client_last_transaction_time && dhcp.option.type == 82"
     done
   done
-  check "no reply is malformed to tshark" sh -c \
-    "! tshark -r '$WORK/servers.pcap' -Y 'dhcp && _ws.malformed' 2>/dev/null | grep -q ."
+  for file in servers load; do
+    check "no reply is malformed to tshark ($file)" sh -c \
+      "! tshark -r '$WORK/$file.pcap' -Y 'dhcp && _ws.malformed' 2>/dev/null | grep -q ."
+  done
 fi
 
 released() { ! server leases server1 | grep -qF "${before[$1]} "; }
