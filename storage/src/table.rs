@@ -446,7 +446,7 @@ fn place(address: Ipv4Addr) -> (u32, usize) {
 
 /// The second at which to look at a promise that ends then; the last second of all stands for never.
 fn wheel_second_of(until: Timestamp) -> u32 {
-    u32::try_from(until.seconds()).unwrap_or(NONE).min(NONE)
+    u32::try_from(until.seconds()).unwrap_or(NONE)
 }
 
 #[cfg(test)]
