@@ -146,7 +146,8 @@ impl Lab {
         let leasehold = std::env::var_os("LEASEHOLD_BIN")
             .map_or_else(|| folder.join("leasehold"), PathBuf::from);
         let lab = Lab {
-            name: format!("lhbench{}", std::process::id()),
+            // One name for every run: `up` takes away what a killed run left.
+            name: "lhbench".to_owned(),
             scripts: Path::new(env!("CARGO_MANIFEST_DIR")).join("namespaces"),
             state: state.to_owned(),
             leasehold,

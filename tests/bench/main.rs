@@ -91,9 +91,9 @@ fn run(options: &Options) -> Result<()> {
         // Rotated: no server always runs first, or after the same other one.
         for turn in 0..chosen.len() {
             let case = chosen[(turn + round as usize) % chosen.len()];
-            match case_round(&lab, case, &measures, options.duration) {
-                Ok(more) => samples.extend(more),
-                Err(error) => eprintln!("leasehold-bench: {}: {error:#}", case.name),
+            let done = case_round(&lab, case, &measures, options.duration, &mut samples);
+            if let Err(error) = done {
+                eprintln!("leasehold-bench: {}: {error:#}", case.name);
             }
         }
     }
@@ -116,20 +116,26 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// One server, started afresh, through every measure that it knows.
+/// One server, started afresh, through every measure that it knows. One that fails is told and
+/// left out: the others count all the same.
 fn case_round(
     lab: &Lab,
     case: &Case,
     measures: &[Measure],
     duration: Duration,
-) -> Result<Vec<Sample>> {
+    samples: &mut Vec<Sample>,
+) -> Result<()> {
     let running = lab.start(case)?;
-    let mut samples = Vec::new();
     for measure in measures.iter().filter(|measure| case.knows(**measure)) {
-        let sample = measure::take(lab, case, &running, *measure, duration)
-            .with_context(|| measure.name().to_owned())?;
-        eprintln!("{:24} {:20} {:>9.0} /s", case.name, measure.name(), sample.rate);
-        samples.push(sample);
+        match measure::take(lab, case, &running, *measure, duration) {
+            Ok(sample) => {
+                eprintln!("{:24} {:20} {:>9.0} /s", case.name, measure.name(), sample.rate);
+                samples.push(sample);
+            }
+            Err(error) => {
+                eprintln!("leasehold-bench: {}: {}: {error:#}", case.name, measure.name());
+            }
+        }
     }
-    Ok(samples)
+    Ok(())
 }
