@@ -150,10 +150,10 @@ mod tests {
     fn what_was_put_back_goes_first() {
         let packer = Packer::default();
         assert!(packer.push(vec![parcel(400, 1), parcel(400, 2)]));
-        let first = packer.pack(|| Stamp::default()).expect("something waits");
+        let first = packer.pack(Stamp::default).expect("something waits");
         packer.put_back(first.parcels);
         packer.finished();
-        let again = packer.pack(|| Stamp::default()).expect("something waits");
+        let again = packer.pack(Stamp::default).expect("something waits");
         assert_eq!(again.parcels[0].bytes.len(), 1);
     }
 }
