@@ -1,7 +1,9 @@
 //! # openraft's network traits on links
 //!
 //! Entries go down the replication lane, several messages at a time, and are confirmed in order. Heartbeats, votes and
-//! hand-overs take the control lane, snapshots the bulk lane: none waits behind another.
+//! hand-overs take the control lane, snapshots the bulk lane: none waits behind another. Only one stream at a time uses the
+//! replication lane: a follower takes a new stream for the end of the one before, and two that took turns would be
+//! handled out of order.
 
 use crate::codec;
 use crate::error::TransportError;
@@ -18,7 +20,9 @@ use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{
     NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
 };
-use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::network::{
+    RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
+};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -101,13 +105,23 @@ impl<RT: AsyncRuntime> Peer<RT> {
 pub(crate) struct Network<RT: AsyncRuntime> {
     peer: Arc<Peer<RT>>,
     target: u64,
+    /// True for the task that replicates; heartbeats and snapshots have clients of their own.
+    replicates: bool,
 }
 
 impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for Peers<RT> {
     type Network = Network<RT>;
 
     async fn new_client(&mut self, target: u64, node: &MemberAddress) -> Network<RT> {
-        Network { peer: self.peer(target, &node.address), target }
+        Network { peer: self.peer(target, &node.address), target, replicates: true }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &MemberAddress) -> Network<RT> {
+        Network { replicates: false, ..self.new_client(target, node).await }
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, node: &MemberAddress) -> Network<RT> {
+        Network { replicates: false, ..self.new_client(target, node).await }
     }
 }
 
@@ -201,11 +215,15 @@ impl<RT: AsyncRuntime> RaftNetworkV2<Types<RT>> for Network<RT> {
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
-        _option: RPCOption,
+        option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, StreamItem<RT>>, RpcError<RT>>>
     where
         S: Stream<Item = AppendEntriesRequest<Types<RT>>> + OptionalSend + Unpin + 'static,
     {
+        if !self.replicates {
+            // A heartbeat is a stream of one request: by `append_entries` it takes the control lane.
+            return stream_append_sequential(self, input, option);
+        }
         let stream_id = self.peer.next_stream.fetch_add(1, Ordering::Relaxed);
         let appending =
             Appending { network: self, input: Some(input), stream_id, in_flight: VecDeque::new() };
