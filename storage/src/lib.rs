@@ -10,6 +10,7 @@ pub mod faults;
 mod generations;
 mod image;
 mod ledger_store;
+mod log_state;
 pub mod log_store;
 pub mod memory;
 pub mod metrics;

@@ -17,12 +17,12 @@
 //! **Absent on purpose.** What entries mean (`replication-raft` knows), retries, and any wait in `append`.
 
 use crate::StorageError;
+use crate::log_state::{DurableIndex, State, complete};
 use crate::metrics;
 use crate::schema::log as schema;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -133,17 +133,6 @@ struct Shared {
     syncs_total: AtomicU64,
 }
 
-/// What is known without asking the database. Held while the database is written, so that both change in one order.
-#[derive(Default)]
-struct State {
-    bounds: LogBounds,
-    vote: Option<Bytes>,
-    recent: VecDeque<(u64, Bytes)>,
-    recent_bytes: usize,
-    /// Where the range deletions of purged entries have got to (exclusive).
-    deleted_before: u64,
-}
-
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Waiting>,
@@ -157,24 +146,6 @@ struct Waiting {
     /// The last index of the log after this operation.
     last: Option<u64>,
     on_durable: OnDurable,
-}
-
-/// An `Option<u64>` in one atomic word: 0 is nothing, else the index plus one.
-#[derive(Default)]
-pub(crate) struct DurableIndex(AtomicU64);
-
-impl DurableIndex {
-    pub(crate) fn load(&self) -> Option<u64> {
-        self.0.load(Ordering::Acquire).checked_sub(1)
-    }
-
-    pub(crate) fn store(&self, index: Option<u64>) {
-        self.0.store(index.map_or(0, |index| index + 1), Ordering::Release);
-    }
-
-    pub(crate) fn lower_to(&self, index: Option<u64>) {
-        self.0.fetch_min(index.map_or(0, |index| index + 1), Ordering::AcqRel);
-    }
 }
 
 impl RocksLogStore {
@@ -425,70 +396,6 @@ impl Drop for RocksLogStore {
             // The flusher does not panic; if a callback did, its panic was already reported by its thread.
             drop(flusher.join());
         }
-    }
-}
-
-impl State {
-    fn next_index(&self) -> Option<u64> {
-        let after_purge = self.bounds.purged.as_ref().map(|(index, _)| index + 1);
-        self.bounds.last.map(|last| last + 1).or(after_purge)
-    }
-
-    fn push(&mut self, index: u64, bytes: Bytes) {
-        self.bounds.first.get_or_insert(index);
-        self.bounds.last = Some(index);
-        self.recent_bytes += bytes.len();
-        self.recent.push_back((index, bytes));
-        while self.recent_bytes > schema::RECENT_BYTES_MAX && self.recent.len() > 1 {
-            self.recent_bytes -= self.recent.pop_front().map_or(0, |(_, bytes)| bytes.len());
-        }
-    }
-
-    fn truncate(&mut self, last_kept: Option<u64>) {
-        while self.recent.back().is_some_and(|(index, _)| Some(*index) > last_kept) {
-            self.recent_bytes -= self.recent.pop_back().map_or(0, |(_, bytes)| bytes.len());
-        }
-        self.bounds.last = last_kept.filter(|last| self.bounds.first <= Some(*last));
-        if self.bounds.last.is_none() {
-            self.bounds.first = None;
-        }
-    }
-
-    fn purge(&mut self, through: u64, note: Bytes) {
-        while self.recent.front().is_some_and(|(index, _)| *index <= through) {
-            self.recent_bytes -= self.recent.pop_front().map_or(0, |(_, bytes)| bytes.len());
-        }
-        self.bounds.purged = Some((through, note));
-        self.bounds.last = self.bounds.last.filter(|last| *last > through);
-        self.bounds.first = self.bounds.last.and(self.bounds.first.max(Some(through + 1)));
-    }
-
-    /// The part of a range that the log holds, if any.
-    fn clip(&self, range: Range<u64>) -> Option<Range<u64>> {
-        let start = range.start.max(self.bounds.first?);
-        let end = range.end.min(self.bounds.last? + 1);
-        (start < end).then_some(start..end)
-    }
-
-    /// The entries of a clipped range if all of them are still in memory.
-    fn recent_in(&self, range: &Range<u64>) -> Option<Vec<(u64, Bytes)>> {
-        let (first, _) = self.recent.front()?;
-        let skip = usize::try_from(range.start.checked_sub(*first)?).ok()?;
-        let take = usize::try_from(range.end - range.start).ok()?;
-        Some(self.recent.iter().skip(skip).take(take).cloned().collect())
-    }
-}
-
-/// Checks that nothing between the ends of `range` is missing.
-fn complete(
-    found: Vec<(u64, Bytes)>,
-    range: Range<u64>,
-) -> Result<Vec<(u64, Bytes)>, StorageError> {
-    let mut expected = range.clone();
-    let gap = found.iter().map(|(index, _)| *index).find(|index| expected.next() != Some(*index));
-    match gap.or_else(|| expected.next()) {
-        Some(index) => Err(StorageError::LogGap { index }),
-        None => Ok(found),
     }
 }
 

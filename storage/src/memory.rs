@@ -3,7 +3,8 @@
 //! [`MemoryLogStore`] keeps two copies: what was written and what a power failure would leave. Nothing becomes durable by
 //! itself unless the store was made so: a test or a simulation calls [`MemoryLogStore::sync`] when its disk would be done.
 
-use crate::log_store::{DurableIndex, DurableListener, LogBounds, LogStore, OnDurable};
+use crate::log_state::DurableIndex;
+use crate::log_store::{DurableListener, LogBounds, LogStore, OnDurable};
 use crate::{StorageError, log_store};
 use bytes::Bytes;
 use parking_lot::Mutex;
