@@ -85,6 +85,8 @@ pub struct ClusterStatus {
     pub leader: Option<MemberId>,
     /// The Raft term.
     pub term: u64,
+    /// The first entry that is still in this member's log; earlier ones are in its ledger's image.
+    pub first_log_index: u64,
     /// The last entry in this member's log.
     pub last_log_index: u64,
     /// The last entry that it knows to be committed.
@@ -194,6 +196,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             tokens: Mutex::default(),
             held: RwLock::new(nothing_held),
             stopping: AtomicBool::new(false),
+            stopped: tokio::sync::Notify::new(),
         });
         member.go_out().await?;
         drop(RT::spawn(Arc::clone(&member).serve(listener)));
@@ -402,6 +405,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             mode: self.mode(),
             leader: member.leader(),
             term: metrics.current_term,
+            first_log_index: metrics.purged.map_or(0, |id| id.index + 1),
             last_log_index,
             committed_index: metrics.local_committed.map_or(0, |id| id.index),
             durable_index: member.log.durable_index().unwrap_or(0),
@@ -440,6 +444,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
     pub async fn abandon(&self) -> Result<(), ReplicationError> {
         let member = &self.member;
         member.stopping.store(true, Ordering::Release);
+        member.stopped.notify_waiters();
         member.proposer.stop();
         let stopped = member.stop_raft().await;
         member.peers.close();

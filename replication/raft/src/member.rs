@@ -14,6 +14,7 @@ use crate::state_machine::{StateMachine, StateMachineStore};
 use crate::transport::{Lane, kind};
 use crate::types::{EncodedBatch, MemberAddress, Metrics, Types};
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::async_runtime::{Select2, Select3};
 use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
 use openraft::{AsyncRuntime, Instant, Raft, ServerState};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use storage::LogStore;
+use tokio::sync::Notify;
 
 /// openraft's handle with our types.
 pub(crate) type RaftHandle<RT, S> = Raft<Types<RT>, StateMachine<RT, S>>;
@@ -56,6 +58,8 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) tokens: Mutex<BTreeMap<u128, u64>>,
     pub(crate) held: RwLock<HeldCheck>,
     pub(crate) stopping: AtomicBool,
+    /// Wakes what waits for peers when the member stops.
+    pub(crate) stopped: Notify,
 }
 
 /// Where parcels go.
@@ -81,6 +85,22 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     pub(crate) fn leads(&self) -> bool {
         self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+    }
+
+    /// What comes next, or none if the member stops first: a peer that says nothing must not keep it alive.
+    pub(crate) async fn unless_stopped<T: Send>(
+        &self,
+        next: impl Future<Output = Option<T>> + Send,
+    ) -> Option<T> {
+        // Made before the flag is read, so that a stop in between is not missed.
+        let stopped = self.stopped.notified();
+        if self.is_stopping() {
+            return None;
+        }
+        match RT::select2(stopped, next).await {
+            Select2::First(()) => None,
+            Select2::Second(item) => item,
+        }
     }
 
     /// The member that is believed to lead.
@@ -170,7 +190,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 leadership.changed(),
                 RT::sleep(LOOK_AFTER),
             );
-            if let openraft::async_runtime::Select3::Second(Err(_)) = waited.await {
+            if let Select3::Second(Err(_)) = waited.await {
                 // openraft has stopped; the member will be stopped too, or stays silent.
                 RT::sleep(LOOK_AFTER).await;
             }

@@ -27,10 +27,7 @@ type Answer = Result<Bytes, String>;
 impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// Task: takes connections until the member stops.
     pub(crate) async fn serve(self: Arc<Self>, mut listener: Listener) {
-        while let Some(connection) = listener.connections.recv().await {
-            if self.is_stopping() {
-                return;
-            }
+        while let Some(connection) = self.unless_stopped(listener.connections.recv()).await {
             drop(RT::spawn(Arc::clone(&self).serve_connection(connection)));
         }
     }
@@ -63,10 +60,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     }
 
     async fn serve_requests(self: Arc<Self>, lane: Lane, mut connection: Connection) {
-        while let Some(frame) = connection.incoming.recv().await {
-            if self.is_stopping() {
-                return;
-            }
+        while let Some(frame) = self.unless_stopped(connection.incoming.recv()).await {
             let outgoing = connection.outgoing.clone();
             let member = Arc::clone(&self);
             drop(RT::spawn(async move {
@@ -129,8 +123,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// Entries come in streams: a peer begins a new one when the one before ended with a conflict or a new leader.
     async fn serve_entries(self: Arc<Self>, mut connection: Connection) {
         let mut current: Option<EntryStream<RT>> = None;
-        while let Some(mut frame) = connection.incoming.recv().await {
-            if frame.kind != kind::APPEND_STREAM || frame.body.len() < 8 || self.is_stopping() {
+        while let Some(mut frame) = self.unless_stopped(connection.incoming.recv()).await {
+            if frame.kind != kind::APPEND_STREAM || frame.body.len() < 8 {
                 return;
             }
             let id = frame.body.get_u64();
@@ -177,10 +171,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     async fn serve_snapshots(self: Arc<Self>, mut connection: Connection) {
         let mut spool: Option<Box<dyn SnapshotSpool>> = None;
-        while let Some(frame) = connection.incoming.recv().await {
-            if self.is_stopping() {
-                return;
-            }
+        while let Some(frame) = self.unless_stopped(connection.incoming.recv()).await {
             let answer = match frame.kind {
                 kind::SNAPSHOT_BEGIN => match self.ledger.spool() {
                     // One that was interrupted goes away with its spool: transfers start over.

@@ -296,3 +296,85 @@ fn a_quiet_cluster_in_virtual_time_commits_within_two_round_trips_and_a_sync() {
         }
     });
 }
+
+/// Enough entries that the first ones are purged once the image is flushed.
+async fn outgrow_the_log(member: &SimCluster) {
+    let entries = replication_raft::limits::KEPT_ENTRIES + 2048;
+    let parcel = replication_ledger::Command::Expire { addresses: Vec::new() };
+    while member.status().last_log_index < entries {
+        member.propose(parcel.clone()).await.expect("a quorum takes it");
+    }
+    member.flush().await.expect("flushes");
+    until::<SimRuntime>("the log is purged", || member.status().first_log_index > 1).await;
+}
+
+#[test]
+fn a_member_that_comes_late_gets_a_snapshot_even_if_its_transfer_is_cut() {
+    SimRuntime::with_seed(5).block_on(async {
+        let network = Arc::new(MemoryNetwork::default());
+        network.set_latency(Duration::from_micros(150));
+        let entropy = Arc::new(Counter::default());
+        let first = Machine::new(1, Role::Server, &network, &entropy).await;
+        first.member.init().await.expect("founds a cluster");
+        in_quorum(&first.member).await;
+        configure(&first.member).await;
+        let mut load = Load { told: Told::default(), next_client: 0 };
+        for address in owned(&first.member, 2000) {
+            load.next_client += 1;
+            load.told.propose(&first.member, load.next_client, address, |_| ());
+        }
+        outgrow_the_log(&first.member).await;
+        assert_eq!(load.told.count(), 2000);
+
+        let second = Machine::new(2, Role::Server, &network, &entropy).await;
+        let token = first.member.mint_join_token().expect("belongs to a cluster");
+        network.set_latency(Duration::from_millis(20));
+        second.member.join(first.member.peer_address(), &token).await.expect("joins");
+        for _ in 0..3 {
+            SimRuntime::sleep(Duration::from_millis(90)).await;
+            network.cut(&address(1), &address(2));
+            SimRuntime::sleep(Duration::from_millis(1500)).await;
+            network.heal_all();
+        }
+        in_quorum(&second.member).await;
+        load.told.all_at(&second.member).await;
+        assert!(second.member.status().first_log_index > 1, "it came by snapshot");
+        converged(&[first, second]).await;
+    });
+}
+
+// proves [AV-Q3], [AV-Q9]
+#[test]
+fn a_server_that_is_cut_off_falls_silent_is_committed_as_lost_and_returns_in_a_new_session() {
+    SimRuntime::with_seed(9).block_on(async {
+        let network = Arc::new(MemoryNetwork::default());
+        network.set_latency(Duration::from_micros(150));
+        let machines = trio(&network).await;
+        let lost = machines[1].member.clone();
+        let standing = |at: &SimCluster| {
+            let view = at.view();
+            let member = view.globals().members.get(&lost.member_id()).expect("is enrolled");
+            (member.session, member.lost.is_some())
+        };
+        let (session, _) = standing(&machines[0].member);
+        for other in [1, 3] {
+            network.cut(&address(other), &address(2));
+            network.cut(&address(2), &address(other));
+        }
+        let cut_at = SimClock { skew_millis: 0 }.boot_nanos();
+        let silent = lost.wait_for_mode(|mode| !mode.serves(), PATIENCE).await;
+        let took = Duration::from_nanos(SimClock { skew_millis: 0 }.boot_nanos() - cut_at);
+        assert!(!silent.serves(), "{silent}");
+        assert!(took <= replication_raft::limits::ISOLATION_DELAY * 3 / 2, "{took:?}");
+        let refused = lost.propose(bind(1, owned(&lost, 1)[0])).await;
+        assert!(refused.is_err(), "a silent member promises nothing: {refused:?}");
+        let known = || standing(&machines[0].member) == (session, true);
+        until::<SimRuntime>("the others commit it as lost", known).await;
+
+        network.heal_all();
+        in_quorum(&lost).await;
+        let (now, is_lost) = standing(&machines[0].member);
+        assert!(now > session && !is_lost);
+        converged(&machines).await;
+    });
+}

@@ -226,3 +226,37 @@ async fn an_idle_cluster_answers_quickly() {
         assert!(fastest < heartbeat, "{fastest:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_comes_late_gets_a_snapshot_from_disk_to_disk() {
+    let directories: Vec<TempDir> =
+        (0..2).map(|_| tempfile::tempdir().expect("a temporary directory")).collect();
+    let first = start_on_disk(1, Role::Server, LOOPBACK, directories[0].path()).await;
+    first.init().await.expect("founds a cluster");
+    in_quorum(&first).await;
+    configure(&first).await;
+    let told = Told::default();
+    for (client, address) in (0..).zip(owned(&first, 5000)) {
+        told.propose(&first, client, address, |_| ());
+    }
+    let entries = replication_raft::limits::KEPT_ENTRIES + 2048;
+    while first.status().last_log_index < entries {
+        let nothing = replication_ledger::Command::Expire { addresses: Vec::new() };
+        first.propose(nothing).await.expect("a quorum of one takes it");
+    }
+    until::<TokioRuntime>("every bind has an outcome", || told.count() == 5000).await;
+    first.flush().await.expect("flushes");
+    until::<TokioRuntime>("the log is purged", || first.status().first_log_index > 1).await;
+
+    let second = start_on_disk(2, Role::Server, LOOPBACK, directories[1].path()).await;
+    join(&first, &second).await;
+    assert!(second.status().first_log_index > 1, "it came by snapshot");
+    told.all_at(&second).await;
+    // What came by snapshot is on its disk: a restart has it too.
+    let address = second.peer_address().to_owned();
+    second.abandon().await.expect("stops");
+    drop(second);
+    let again = start_on_disk(2, Role::Server, &address, directories[1].path()).await;
+    in_quorum(&again).await;
+    told.all_at(&again).await;
+}
