@@ -132,13 +132,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 Ok(request) => request,
                 Err(error) => return tracing::warn!(event = "peer_entries_malformed", %error),
             };
-            let entries = match &mut current {
-                Some(entries) if entries.id == id => entries,
-                _ => {
-                    // The one before ends by itself: it gets no more requests.
-                    current.insert(self.start_entry_stream(id, connection.outgoing.clone()))
-                }
-            };
+            if let Some(before) = current.take_if(|entries| entries.id != id) {
+                before.end().await;
+            }
+            let entries = current
+                .get_or_insert_with(|| self.start_entry_stream(id, connection.outgoing.clone()));
             let sequence_sent = entries.sequences.send(frame.sequence).await;
             if sequence_sent.is_ok() {
                 // A stream that ended with a conflict takes no more; the peer knows already.
@@ -154,7 +152,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             requests.recv().await.map(|request| (request, requests))
         });
         let raft = self.raft.clone();
-        drop(RT::spawn(async move {
+        let answering = RT::spawn(async move {
             let results = raft.stream_append(Box::pin(input));
             let mut results = std::pin::pin!(results);
             while let Some(result) = results.next().await {
@@ -165,8 +163,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                     return;
                 }
             }
-        }));
-        EntryStream { id, requests, sequences }
+        });
+        EntryStream { id, requests, sequences, answering }
     }
 
     async fn serve_snapshots(self: Arc<Self>, mut connection: Connection) {
@@ -220,6 +218,18 @@ struct EntryStream<RT: AsyncRuntime> {
     id: u64,
     requests: mpsc::Sender<AppendEntriesRequest<Types<RT>>>,
     sequences: mpsc::Sender<u64>,
+    answering: RT::JoinHandle<()>,
+}
+
+impl<RT: AsyncRuntime> EntryStream<RT> {
+    /// Waits until everything that came before is handled: the next stream must not overtake this one.
+    async fn end(self) {
+        let EntryStream { requests, sequences, answering, .. } = self;
+        drop((requests, sequences));
+        if let Err(error) = answering.await {
+            tracing::error!(event = "peer_entries_failed", %error);
+        }
+    }
 }
 
 fn answer_frame(sequence: u64, answer: Answer) -> Frame {
