@@ -1,9 +1,10 @@
 //! The handle: start a member, propose, read, watch its mode, change the membership, stop.
 
+use crate::blocks::Blocks;
 use crate::clock::{Clock, Entropy, SteadyClock, parse_hex_u128};
 use crate::codec;
 use crate::contact::Contact;
-use crate::error::{ClusterId, ReplicationError};
+use crate::error::{ClusterId, ProposeError, ReplicationError};
 use crate::identity::{Identity, Origin};
 use crate::limits;
 use crate::log_adapter::LogAdapter;
@@ -160,6 +161,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             MemberAddress { address, name: options.name, witness: options.role == Role::Witness };
         let peers = Peers::new(transport, Arc::clone(&identity) as Arc<dyn Introduce>);
         let proposer = Proposer::new(me, Arc::clone(&log));
+        let blocks = Blocks::load(Arc::clone(&log))?;
         let (state_machine, started) = StateMachine::open(
             Arc::clone(&ledger),
             Arc::clone(&proposer) as Arc<dyn AppliedListener>,
@@ -187,6 +189,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             raft,
             peers,
             proposer,
+            blocks,
             packer: Packer::default(),
             contact: Contact::default(),
             returning: Returning::default(),
@@ -214,16 +217,32 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
     /// command, when the outcome is committed, applied here and durable here [AV-Q1], or after
     /// [`limits::PROPOSAL_PATIENCE`] at the latest. It runs on a task or thread of this crate and must be quick.
     pub fn propose_many(&self, commands: Vec<Command>, on_outcome: OnOutcome) {
-        self.member.proposer.propose(commands, on_outcome);
+        let fresh = self.member.blocks.unmarked(&commands, &*self.member.ledger.view());
+        if fresh.is_empty() {
+            return self.member.proposer.propose(commands, on_outcome);
+        }
+        // [AV-Q8] A block is marked in use on this disk before the first bind from it is proposed.
+        let proposer = Arc::clone(&self.member.proposer);
+        let propose = Box::new(move |marked: bool| match marked {
+            true => proposer.propose(commands, on_outcome),
+            false => on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]),
+        });
+        self.member.blocks.mark(fresh, propose);
     }
 
     /// Proposes one command and waits for its outcome. Cancel-safe; the command stands all the same.
     ///
     /// # Errors
     /// If no outcome came in time: the command may or may not take effect.
-    pub async fn propose(&self, command: Command) -> Result<Outcome, crate::ProposeError> {
+    pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
         let outcomes = self.member.propose_and_wait(vec![command]).await;
-        outcomes.into_iter().next().unwrap_or(Err(crate::ProposeError::Stopping))
+        outcomes.into_iter().next().unwrap_or(Err(ProposeError::Stopping))
+    }
+
+    /// True if this address, should it be free, may not be handed out by this member alone: it comes from a block that was in
+    /// use before a restart, and the member has not been in quorum mode since [AV-Q8].
+    pub fn is_barred(&self, address: Ipv4Addr) -> bool {
+        self.member.blocks.is_barred(address)
     }
 
     /// The applied state, to read for a short while: nothing is applied meanwhile.

@@ -21,6 +21,7 @@
 //!
 //! **Absent on purpose.** What commands mean (`replication-ledger`), where bytes lie on disk (`storage`), DHCP, HTTP.
 
+mod blocks;
 mod clock;
 mod cluster;
 mod codec;

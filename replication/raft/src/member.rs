@@ -1,5 +1,6 @@
 //! One running member: its parts, and the tasks that move parcels between them.
 
+use crate::blocks::Blocks;
 use crate::clock::{Entropy, SteadyClock};
 use crate::contact::{Contact, Report};
 use crate::error::ReplicationError;
@@ -48,6 +49,7 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) raft: RaftHandle<RT, S>,
     pub(crate) peers: Peers<RT>,
     pub(crate) proposer: Arc<Proposer<RT>>,
+    pub(crate) blocks: Blocks,
     pub(crate) packer: Packer,
     pub(crate) contact: Contact<RT>,
     pub(crate) returning: Returning<RT>,

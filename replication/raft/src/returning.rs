@@ -141,6 +141,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             // Contact may have been lost again while this was under way.
             if state.phase == Phase::Asking && this.proposer.session() == session {
                 state.phase = if done { Phase::Back } else { Phase::Out };
+                if done {
+                    this.blocks.forget();
+                }
             }
         });
         self.proposer.propose(vec![restored], on_outcome);

@@ -1,0 +1,195 @@
+//! # Blocks in use: intents survive a crash [AV-Q8]
+//!
+//! **Problem.** A member proposes binds from its own free space and crashes before it knows what became of them. Some may be
+//! committed by the others without being in its log. If it then served alone, it could give those addresses away again.
+//!
+//! **Model.** Its space is seen in blocks of 256 addresses. Before the first bind from a block is proposed, the block is marked
+//! on disk: one sync for a block, not for a bind. What is found marked at a start is *barred*.
+//!
+//! **Rules.** No free address of a barred block is handed out until this member is back in quorum mode: by then its log
+//! holds everything that was committed, and its earlier session can commit nothing more. Then the marks begin anew.
+//!
+//! **Hazards.** A crash between mark and proposal bars a block for nothing, which is harmless. Marks are removed unsynced: an
+//! old one that comes back bars too much, never too little.
+
+use crate::codec::{self, Reader};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use replication_ledger::{Command, LedgerView};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use storage::{LogStore, StorageError};
+
+/// Mark: the blocks in use.
+const BLOCKS: &str = "blocks";
+const BLOCK_BITS: u32 = 8;
+
+/// Called with whether the marks are durable.
+type OnMarked = Box<dyn FnOnce(bool) + Send>;
+
+/// The blocks that this member has proposed binds from.
+pub(crate) struct Blocks {
+    log: Arc<dyn LogStore>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Found marked at the start, and not yet forgotten.
+    barred: BTreeSet<u32>,
+    /// Marked, or about to be.
+    wanted: BTreeSet<u32>,
+    /// Known to be on disk.
+    durable: BTreeSet<u32>,
+    /// Counts the returns to quorum mode, so that a mark from before one does not count after it.
+    epoch: u64,
+}
+
+impl Blocks {
+    /// Reads which blocks were in use before the start.
+    ///
+    /// # Errors
+    /// If the mark cannot be read.
+    pub(crate) fn load(log: Arc<dyn LogStore>) -> Result<Blocks, StorageError> {
+        let barred = match log.mark(BLOCKS)? {
+            Some(bytes) => {
+                decode(bytes).ok_or(StorageError::Corrupt { what: "the mark of blocks in use" })?
+            }
+            None => BTreeSet::new(),
+        };
+        let wanted = barred.clone();
+        let state = State { barred, wanted, ..State::default() };
+        Ok(Blocks { log, state: Arc::new(Mutex::new(state)) })
+    }
+
+    /// The blocks that these commands take free addresses from and that are not marked yet.
+    pub(crate) fn unmarked(&self, commands: &[Command], view: &impl LedgerView) -> BTreeSet<u32> {
+        let state = self.state.lock();
+        let fresh = commands.iter().filter_map(|command| match command {
+            Command::Bind(bind) => Some(bind.address),
+            _ => None,
+        });
+        fresh
+            .filter(|address| !state.durable.contains(&block_of(*address)))
+            .filter(|address| view.is_free(*address))
+            .map(block_of)
+            .collect()
+    }
+
+    /// Marks blocks on disk and then calls `on_marked`, on a thread that must not be held up.
+    pub(crate) fn mark(&self, blocks: BTreeSet<u32>, on_marked: OnMarked) {
+        let (value, epoch) = {
+            let mut state = self.state.lock();
+            state.wanted.extend(&blocks);
+            (encode(&state.wanted), state.epoch)
+        };
+        let state = Arc::clone(&self.state);
+        let on_durable = Box::new(move |outcome: Result<(), StorageError>| {
+            let marked = outcome.is_ok();
+            if marked {
+                let mut state = state.lock();
+                if state.epoch == epoch {
+                    state.durable.extend(blocks);
+                }
+            }
+            on_marked(marked);
+        });
+        // If the disk failed the store says so to everybody; the callback is gone, and with it the proposal.
+        if let Err(error) = self.log.put_mark(BLOCKS, value, Some(on_durable)) {
+            tracing::error!(event = "blocks_not_marked", %error);
+        }
+    }
+
+    /// True if this address, should it be free, must not be handed out by this member alone [AV-Q8].
+    pub(crate) fn is_barred(&self, address: Ipv4Addr) -> bool {
+        self.state.lock().barred.contains(&block_of(address))
+    }
+
+    /// This member is back in quorum mode: what it proposed before is decided.
+    // [AV-Q8] Until here no free address of a marked block was handed out.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock();
+        let epoch = state.epoch + 1;
+        *state = State { epoch, ..State::default() };
+        drop(state);
+        if let Err(error) = self.log.put_mark(BLOCKS, encode(&BTreeSet::new()), None) {
+            tracing::error!(event = "blocks_not_forgotten", %error);
+        }
+    }
+}
+
+fn block_of(address: Ipv4Addr) -> u32 {
+    u32::from(address) >> BLOCK_BITS
+}
+
+fn encode(blocks: &BTreeSet<u32>) -> Bytes {
+    codec::encode(|writer| {
+        writer.u64(blocks.len() as u64);
+        for block in blocks {
+            writer.u64(u64::from(*block));
+        }
+    })
+}
+
+fn decode(bytes: Bytes) -> Option<BTreeSet<u32>> {
+    let mut reader = Reader::new("blocks", bytes);
+    let count = reader.u64().ok()?;
+    let mut blocks = BTreeSet::new();
+    for _ in 0..count {
+        blocks.insert(u32::try_from(reader.u64().ok()?).ok()?);
+    }
+    reader.finish(blocks).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replication_ledger::{Bind, ClientKey, HardwareAddress, MapTable, Octets};
+    use storage::memory::MemoryLogStore;
+
+    fn bind(address: &str) -> Command {
+        let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
+        Command::Bind(Box::new(Bind {
+            address: address.parse().expect("an address"),
+            client: ClientKey::from_hardware(&hardware),
+            hardware,
+            lease_seconds: 60,
+            reservation: None,
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            relay_agent_information: Octets::default(),
+            host_name: Octets::default(),
+            vendor_class_identifier: Octets::default(),
+        }))
+    }
+
+    // proves [AV-Q8]
+    #[test]
+    fn a_block_in_use_is_barred_after_a_crash_until_the_member_is_back() {
+        let log = Arc::new(MemoryLogStore::manual(Arc::new(|| ())));
+        let blocks = Blocks::load(log.clone()).expect("read");
+        let view = MapTable::default();
+        let fresh = blocks.unmarked(&[bind("10.0.0.7"), bind("10.0.0.9")], &view);
+        assert_eq!(fresh.len(), 1, "one mark for a block, not for a bind");
+        assert!(!blocks.is_barred("10.0.0.7".parse().expect("an address")));
+        let proposed = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&proposed);
+        blocks.mark(fresh, Box::new(move |marked| *told.lock() = Some(marked)));
+        assert_eq!(*proposed.lock(), None, "not before the mark is durable");
+        log.sync();
+        assert_eq!(*proposed.lock(), Some(true));
+        assert!(blocks.unmarked(&[bind("10.0.0.200")], &view).is_empty());
+        assert_eq!(blocks.unmarked(&[bind("10.0.1.0")], &view).len(), 1);
+
+        let log = Arc::new(log.crash(None));
+        let after_crash = Blocks::load(log.clone()).expect("read");
+        let barred =
+            |blocks: &Blocks, address: &str| blocks.is_barred(address.parse().expect("an address"));
+        assert!(barred(&after_crash, "10.0.0.200"));
+        assert!(!barred(&after_crash, "10.0.1.0"));
+        after_crash.forget();
+        assert!(!barred(&after_crash, "10.0.0.200"));
+        assert_eq!(after_crash.unmarked(&[bind("10.0.0.7")], &view).len(), 1);
+        assert!(!barred(&Blocks::load(log).expect("read"), "10.0.0.200"));
+    }
+}
