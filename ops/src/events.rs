@@ -18,6 +18,8 @@ pub const ADMIN_CHANGE: &str = "admin_change";
 pub const ADMIN_FAILED: &str = "admin_failed";
 /// A part of member.toml has no effect in this version.
 pub const NOT_SERVED: &str = "not_served";
+/// Something that cannot happen did.
+pub const INVARIANT_BROKEN: &str = "invariant_broken";
 /// A part did not stop in time.
 pub const STOP_OVERDUE: &str = "stop_overdue";
 
@@ -35,6 +37,11 @@ pub const EVENTS: &[(&str, &str)] = &[
     (ADMIN_CHANGE, "Who changed what through the admin API."),
     (ADMIN_FAILED, "A call of the admin API failed inside; the text has the whole cause."),
     (NOT_SERVED, "A key of member.toml that this version checks and does not act on."),
+    (
+        INVARIANT_BROKEN,
+        "A defect. If it lies in replication or storage the process ends at once with status 70, as if \
+         killed; what is durable is whole. Keep the line and report it.",
+    ),
     (STOP_OVERDUE, "A part of the member did not stop within its deadline and was abandoned."),
 ];
 

@@ -21,6 +21,7 @@ mod error;
 pub mod events;
 pub mod logging;
 pub mod metrics;
+mod panics;
 mod pem;
 pub mod replica;
 mod running;

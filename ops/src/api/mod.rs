@@ -8,6 +8,7 @@
 
 mod cluster;
 mod config;
+mod dashboard;
 pub mod dto;
 mod error;
 mod health;
@@ -64,6 +65,7 @@ pub fn router<R: Replica>(api: Api<R>) -> Router {
     };
     use Permission::{Admin, Operate, Read};
     Router::new()
+        .route("/", get(dashboard::show))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz::<R>))
         .route("/metrics", needs(Read, get(health::metrics::<R>)))

@@ -2,7 +2,7 @@
 
 use crate::config::{self, LogFormat};
 use crate::error::ServeError;
-use crate::{events, logging, metrics, serve};
+use crate::{events, logging, metrics, panics, serve};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     })?;
     let config = config::member(&file, &text)?;
     logging::install(&config.log)?;
+    panics::install();
     let json = config.log.format == LogFormat::Json;
     let counted = metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
