@@ -35,8 +35,7 @@ bench: toolchain
 	tests/bench/run.sh $(BENCH_OPTIONS)
 
 lint: toolchain
-	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	tests/run.sh lint
 
 fix: toolchain
 	cargo fmt --all

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # run.sh: every test that CI runs, in the order in which a fault is found soonest.
 #
-# Usage: run.sh [packages] [build] [unit] [conformance] [cluster] [namespaces]   (none: all)
+# Usage: run.sh [packages] [build] [lint] [unit] [conformance] [cluster] [namespaces]   (none: all)
 #   packages     installs what is missing (install-packages.sh)
 #   build        the whole workspace, release
+#   lint         formatting and clippy, without warnings
 #   unit         unit, contract, tidy and simulation tests of every crate
 #   conformance  black box by RFC section, one member on loopback
 #   cluster      real processes on loopback, killed and restarted
@@ -12,7 +13,7 @@
 # Exit status: 0 all passed (or skipped with a notice), else that of what failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- packages build unit conformance cluster namespaces
+[ $# -gt 0 ] || set -- packages build lint unit conformance cluster namespaces
 
 # Debian's packages for the peers are wanted only where their suite can run.
 may_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
@@ -25,6 +26,10 @@ for part in "$@"; do
       if may_be_root; then tests/install-packages.sh peers; fi
       ;;
     build) cargo build --release --workspace --locked ;;
+    lint)
+      cargo fmt --all --check
+      cargo clippy --release --workspace --all-targets --locked -- -D warnings
+      ;;
     unit)
       cargo test --release --workspace --locked --exclude tests
       cargo test --release --package tests --locked --lib --bins

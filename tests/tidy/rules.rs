@@ -34,7 +34,8 @@ fn ids(comment: &str) -> Vec<String> {
         .filter(|id| {
             let Some((group, number)) = id.split_once('-') else { return false };
             let known = ["H", "L", "D", "Q", "M", "B", "A", "O", "AV", "F"].contains(&group);
-            known && number.chars().any(|c| c.is_ascii_digit())
+            known
+                && number.chars().any(|c| c.is_ascii_digit())
                 && number.chars().all(|c| c.is_ascii_alphanumeric())
         })
         .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! The numbered invariants of the design (availability.md, section 6) as functions.
+//! The numbered invariants of the design (docs/PROMISES.md, section 6) as functions.
 //!
 //! Simulation calls them after every step, the load generator's checker on what it recorded, tests on what they built. They look
 //! only at promises as clients saw them and at ledgers as members hold them; how a promise came about is not their business.
@@ -22,6 +22,21 @@ pub struct Promise {
     pub over: Timestamp,
 }
 
+/// What a client tried to get, as a simulation or a load generator saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Who asked.
+    pub client: ClientKey,
+    /// The address it held when it asked, if any; it renews in time then.
+    pub holds: Option<Ipv4Addr>,
+    /// When it first asked.
+    pub asked: Timestamp,
+    /// What it got, and when.
+    pub answered: Option<(Timestamp, Ipv4Addr)>,
+    /// All the while a majority was up (in a pair: one server), and for a new client that side owned free space.
+    pub possible: bool,
+}
+
 /// An invariant that does not hold, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -29,6 +44,8 @@ pub enum Violation {
     TwoHolders(Box<Promise>, Box<Promise>),
     /// 2: a ledger that should know a promise does not.
     LostPromise(Box<Promise>),
+    /// 4: a client that could have been served was not, or lost its address.
+    NoProgress(Box<Attempt>),
     /// 5: two members that should be equal differ at this address.
     Diverged(Ipv4Addr),
     /// 5: two members that should be equal differ in members, settings, holders or buckets.
@@ -51,6 +68,9 @@ impl fmt::Display for Violation {
             ),
             Violation::LostPromise(promise) => {
                 write!(f, "the promise of {} to {:?} is lost", promise.address, promise.client)
+            }
+            Violation::NoProgress(attempt) => {
+                write!(f, "{:?} asked at {} in vain", attempt.client, attempt.asked.seconds())
             }
             Violation::Diverged(address) => write!(f, "members differ at {address}"),
             Violation::GlobalsDiverged => write!(f, "members differ in what is not a binding"),
@@ -110,6 +130,22 @@ pub fn no_lost_promise(
     };
     match promises.iter().find(|promise| promise.over > now && !is_kept(promise)) {
         Some(lost) => Err(Violation::LostPromise(Box::new(lost.clone()))),
+        None => Ok(()),
+    }
+}
+
+/// Number 4, progress: whoever could be served is served within `patience_seconds`, and a client that renews in time
+/// keeps its address.
+pub fn progress(attempts: &[Attempt], patience_seconds: u32) -> Result<(), Violation> {
+    let in_vain = |attempt: &&Attempt| {
+        let served = attempt.answered.is_some_and(|(at, address)| {
+            at <= attempt.asked.plus_seconds(patience_seconds)
+                && attempt.holds.is_none_or(|held| held == address)
+        });
+        attempt.possible && !served
+    };
+    match attempts.iter().find(in_vain) {
+        Some(attempt) => Err(Violation::NoProgress(Box::new(attempt.clone()))),
         None => Ok(()),
     }
 }
@@ -206,5 +242,51 @@ mod tests {
         check(&[promise(2, 15, 20), promise(1, 0, 10), promise(1, 5, 15)], true);
         check(&[promise(1, 0, 10), promise(2, 10, 30), promise(1, 29, 40)], false);
         check(&[promise(1, 0, 10), promise(2, 10, 12), promise(3, 11, 13)], false);
+    }
+
+    #[test]
+    fn progress_is_asked_only_where_it_is_possible() {
+        let (mine, other) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+        let check = |holds, answered: Option<(u64, Ipv4Addr)>, possible, holds_true: bool| {
+            let answered = answered.map(|(at, address)| (Timestamp::from_seconds(at), address));
+            let client = ClientKey::from_identifier(&[1]);
+            let asked = Timestamp::from_seconds(100);
+            let attempt = Attempt { client, holds, asked, answered, possible };
+            assert_eq!(progress(&[attempt.clone()], 2).is_ok(), holds_true, "{attempt:?}");
+        };
+        check(None, Some((101, mine)), true, true);
+        check(None, Some((103, mine)), true, false);
+        check(None, None, true, false);
+        check(None, None, false, true);
+        check(Some(mine), Some((101, mine)), true, true);
+        check(Some(mine), Some((101, other)), true, false);
+    }
+
+    #[test]
+    fn what_a_ledger_lacks_or_names_wrongly_is_found() {
+        let mut table = crate::MapTable::default();
+        let mut kept = crate::view::contract::sample();
+        kept.address = Ipv4Addr::new(10, 0, 0, 1);
+        kept.state = BindingState::Active;
+        kept.client = ClientKey::from_identifier(&[1]);
+        (kept.until, kept.cltt) = (Timestamp(20), Timestamp(5));
+        crate::LedgerTable::put(&mut table, kept.clone());
+        let lost = |promises: &[Promise]| no_lost_promise(promises, &table, Timestamp(10)).is_err();
+        assert!(!lost(&[promise(1, 5, 20)]));
+        assert!(lost(&[promise(1, 5, 21)]), "kept for a shorter time");
+        assert!(lost(&[promise(2, 5, 20)]), "kept for another client");
+        assert!(!lost(&[promise(2, 5, 10)]), "over");
+
+        let newer =
+            Binding { client: ClientKey::from_identifier(&[2]), cltt: Timestamp(9), ..kept };
+        let older = table.binding(newer.address).cloned().expect("it was put");
+        let truthful = |promises: &[Promise]| truthful_replies(promises, [&older, &newer]).is_ok();
+        assert!(truthful(&[promise(1, 0, 5), promise(2, 6, 20)]));
+        assert!(!truthful(&[promise(1, 7, 20)]), "the newest answer names another client");
+
+        let mut other = table.clone();
+        assert_eq!(converged(&table, &other), Ok(()));
+        crate::LedgerTable::put(&mut other, newer);
+        assert_eq!(converged(&table, &other), Err(Violation::Diverged(older.address)));
     }
 }

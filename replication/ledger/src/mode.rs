@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The mode of a member (availability.md, section 2).
+/// The mode of a member (docs/PROMISES.md, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mode {
     /// A leader that holds a quorum is reachable and this member's return is complete: everything, each

@@ -44,6 +44,7 @@ mod proposer;
 mod returning;
 mod rpc;
 mod service;
+mod settings;
 mod state_machine;
 pub mod transport;
 mod types;
