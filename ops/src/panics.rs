@@ -27,7 +27,9 @@ pub(crate) fn install() {
 }
 
 fn reason<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
-    panic.payload_as_str().unwrap_or("no reason given")
+    let payload = panic.payload();
+    let formatted = || payload.downcast_ref::<String>().map(String::as_str);
+    payload.downcast_ref::<&str>().copied().or_else(formatted).unwrap_or("no reason given")
 }
 
 fn is_fatal(location: &str) -> bool {
