@@ -22,8 +22,15 @@ address() {
   case $1 in server1) echo 192.0.2.1 ;; server2) echo 192.0.2.2 ;; witness) echo 192.0.2.3 ;; esac
 }
 inside() { ip netns exec "$LAB-$1" "${@:2}"; }
-# A process that has ended may stay as a zombie where nobody reaps it: that counts as gone.
-gone() { case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in "" | Z* | X*) return 0 ;; *) return 1 ;; esac; }
+# A process that has ended may stay as a zombie where nobody reaps it: that counts as gone, but only once its other
+# threads have ended too, because until then its sockets are open.
+gone() {
+  case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in
+    "") return 0 ;;
+    Z* | X*) [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -le 1 ] ;;
+    *) return 1 ;;
+  esac
+}
 wait_gone() {
   local end=$((SECONDS + $2))
   until gone "$1"; do
