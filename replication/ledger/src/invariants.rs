@@ -252,7 +252,11 @@ mod tests {
             let client = ClientKey::from_identifier(&[1]);
             let asked = Timestamp::from_seconds(100);
             let attempt = Attempt { client, holds, asked, answered, possible };
-            assert_eq!(progress(std::slice::from_ref(&attempt), 2).is_ok(), holds_true, "{attempt:?}");
+            assert_eq!(
+                progress(std::slice::from_ref(&attempt), 2).is_ok(),
+                holds_true,
+                "{attempt:?}"
+            );
         };
         check(None, Some((101, mine)), true, true);
         check(None, Some((103, mine)), true, false);
