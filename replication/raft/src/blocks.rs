@@ -86,13 +86,15 @@ impl Blocks {
         };
         let state = Arc::clone(&self.state);
         let on_durable = Box::new(move |outcome: Result<(), StorageError>| {
-            let marked = outcome.is_ok();
-            if marked {
+            let marked = {
                 let mut state = state.lock();
-                if state.epoch == epoch {
+                // Forgotten meanwhile, the mark may be gone from the disk again.
+                let marked = outcome.is_ok() && state.epoch == epoch;
+                if marked {
                     state.durable.extend(blocks);
                 }
-            }
+                marked
+            };
             on_marked(marked);
         });
         // If the disk failed the store says so to everybody; the callback is gone, and with it the proposal.
