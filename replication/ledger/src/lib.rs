@@ -25,10 +25,12 @@ mod command;
 mod globals;
 mod identity;
 pub mod invariants;
+mod leasequery_settings;
 mod map_table;
 mod mode;
 mod octets;
 mod ownership;
+mod past;
 pub mod planning;
 mod reservations;
 mod reuse;
@@ -43,14 +45,17 @@ pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
 pub use command::{Bind, Command, Outcome, Refusal};
 pub use globals::{Globals, Lost, Member, Role};
 pub use identity::{ClientKey, HardwareAddress, MemberId, Session};
+pub use leasequery_settings::{
+    ActiveLeasequerySettings, AuthenticationProtocol, DraftNumbers, LeasequeryDialect,
+    LeasequeryKind, LeasequerySecret, LeasequerySettings, RequestorSettings,
+};
 pub use map_table::MapTable;
 pub use mode::{Mode, ModeFacts, SilentReason};
 pub use octets::Octets;
 pub use ownership::{Holder, Holders};
+pub use past::{BindingKey, PastLost, PastView};
 pub use reservations::{Reservation, ReservationKey};
 pub use reuse::{authority_over, settled_everywhere};
-pub use settings::{
-    AddressRange, LeaseTimes, LeasequerySettings, OptionValue, Prefix, Settings, Subnet,
-};
+pub use settings::{AddressRange, LeaseTimes, OptionValue, Prefix, Settings, Subnet};
 pub use stamp::{Stamp, Timestamp};
 pub use view::{LedgerTable, LedgerView};

@@ -38,6 +38,22 @@ impl LedgerView for MapTable {
         self.bindings.values().filter(move |b| b.hardware == *hardware)
     }
 
+    fn bindings_of_remote_id<'a>(
+        &'a self,
+        remote_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        self.bindings.values().filter(move |b| b.relay_sub_option(2) == Some(remote_id))
+    }
+
+    fn bindings_changed_after(
+        &self,
+        after: (u64, Ipv4Addr),
+    ) -> impl Iterator<Item = &Binding> + '_ {
+        let mut changed: Vec<_> = self.bindings.values().collect();
+        changed.sort_by_key(|b| (b.changed_index, b.address));
+        changed.into_iter().filter(move |b| (b.changed_index, b.address) > after)
+    }
+
     fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
         self.bindings.range(first..).map(|(_, binding)| binding)
     }

@@ -1,6 +1,6 @@
 //! The network configuration that all members share, as values. Its file format belongs to `ops`.
 
-use crate::{Octets, Reservation};
+use crate::{LeasequerySettings, Octets, Reservation};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -127,13 +127,6 @@ pub struct Subnet {
     pub next_server: Ipv4Addr,
     /// Addresses for known clients.
     pub reservations: Vec<Reservation>,
-}
-
-/// What leasequery requestors may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeasequerySettings {
-    /// Requestors by address; empty means nobody.
-    pub permitted: Vec<Prefix>,
 }
 
 /// Everything that all members agree on besides bindings and members.

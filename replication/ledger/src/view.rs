@@ -27,6 +27,16 @@ pub trait LedgerView {
         hardware: &'a HardwareAddress,
     ) -> impl Iterator<Item = &'a Binding> + 'a;
 
+    /// Every record whose stored option 82 has this Agent Remote ID, ascending by address.
+    fn bindings_of_remote_id<'a>(
+        &'a self,
+        remote_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a;
+
+    /// Records in order of their newest change and address, from just after `after`.
+    fn bindings_changed_after(&self, after: (u64, Ipv4Addr))
+    -> impl Iterator<Item = &Binding> + '_;
+
     /// Records in order of address, from `first` on.
     fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_;
 
@@ -98,10 +108,13 @@ pub mod contract {
                 4..=6 => {
                     let state = BindingState::ALL[random.below(6)];
                     let until = Timestamp(random.below(2000) as u64);
+                    let relay_agent_information = random.relay_agent_information();
                     let change = |binding: &mut Binding| {
                         binding.state = state;
                         binding.until = until;
                         binding.end_index = step;
+                        binding.changed_index = step;
+                        binding.relay_agent_information = relay_agent_information.clone();
                     };
                     let found = table.amend(address, change);
                     assert_eq!(found, model.amend(address, change));
@@ -147,6 +160,12 @@ pub mod contract {
             sorted(model.bindings_of_hardware(hardware).map(|b| b.address).collect()),
         );
         assert!(table.bindings_from(address).eq(model.bindings_from(address)));
+        let remote_id = [random.below(9) as u8];
+        assert!(
+            table.bindings_of_remote_id(&remote_id).eq(model.bindings_of_remote_id(&remote_id))
+        );
+        let after = (random.below(600) as u64, address);
+        assert!(table.bindings_changed_after(after).eq(model.bindings_changed_after(after)));
         let last = u32::from(address) + random.below(200) as u32;
         let range = AddressRange { first: address, last: last.into() };
         for owner in [MemberId(2), MemberId(3)] {
@@ -174,6 +193,17 @@ pub mod contract {
             (self.0 % end as u64) as usize
         }
 
+        /// Circuit, remote and relay identifiers; the last two are missing now and then.
+        fn relay_agent_information(&mut self) -> crate::Octets {
+            let mut octets = vec![1, 1, self.below(9) as u8];
+            for code in [2, 12] {
+                if self.below(4) > 0 {
+                    octets.extend([code, 1, self.below(9) as u8]);
+                }
+            }
+            octets.into()
+        }
+
         fn binding(&mut self, address: Ipv4Addr, step: u64) -> Binding {
             let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, self.below(20) as u8]);
             let client = match self.below(2) {
@@ -193,7 +223,7 @@ pub mod contract {
                 changed_index: step,
                 maker: MemberId(1),
                 giaddr: Ipv4Addr::UNSPECIFIED,
-                relay_agent_information: vec![1, 1, self.below(9) as u8].into(),
+                relay_agent_information: self.relay_agent_information(),
                 host_name: Vec::new().into(),
                 vendor_class_identifier: Vec::new().into(),
             }
