@@ -4,14 +4,16 @@
 //! thousands of times a second, and fit in a few hundred megabytes.
 //!
 //! **Model.** Records lie in a slab and never move. Pages of 1,024 addresses lead from an address to its slot and have a bitmap of
-//! taken addresses, so that the next free address is found by words. Two hash tables of slot numbers lead from clients. A
-//! wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
+//! taken addresses, so that the next free address is found by words. Two hash tables of slot numbers lead from clients,
+//! ordered sets from Remote-IDs and from the newest change (see `orders`). A wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
 //! old entry moves itself on when its second comes.
 //!
 //! **Rules.** Only `apply` writes (through [`LedgerTable`]). Every change goes through [`Table::reindex`].
 //!
 //! **Absent on purpose.** No disk: which slots changed since the last image is all that this file knows of it.
 
+use self::orders::{Orders, REMOTE_ID, Standing};
+use self::pages::{PAGE_LEN, Page, place};
 use hashbrown::HashTable;
 use replication_ledger::{
     AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
@@ -21,9 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 
-/// Addresses in one page; a power of two.
-const PAGE_LEN: u32 = 1024;
-const PAGE_WORDS: usize = PAGE_LEN as usize / 64;
+mod orders;
+mod pages;
+
 /// Records in one block of the slab.
 const BLOCK_LEN: usize = 4096;
 /// No slot, no second.
@@ -43,6 +45,7 @@ pub struct Table {
     /// Slots whose second has come: due now or within a second.
     near_due: BTreeSet<u32>,
     ended: BTreeSet<(u64, u32)>,
+    orders: Orders,
     changed: Vec<u32>,
     globals_changed: bool,
 }
@@ -52,16 +55,12 @@ struct Slot {
     /// The second at which the wheel looks at it; [`NONE`] if it does not.
     wheel_second: u32,
     ended_index: Option<u64>,
+    standing: Standing,
     near_due: bool,
     /// Listed in `Table::changed`.
     changed: bool,
     /// The image on disk has a record of this address.
     imaged: bool,
-}
-
-struct Page {
-    slots: [u32; PAGE_LEN as usize],
-    taken: [u64; PAGE_WORDS],
 }
 
 /// What changed since the last image was taken.
@@ -165,8 +164,11 @@ impl Table {
         }
     }
 
-    /// Brings everything that hangs on state and times up to date with a slot's record.
+    /// Brings everything but the tables of clients up to date with a slot's record.
     fn reindex(&mut self, slot: u32) {
+        let Table { slab, orders, .. } = self;
+        let place = &mut slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN];
+        orders.update(&mut place.standing, &place.binding);
         let now = self.globals.stamp.earliest;
         let Slot { binding, wheel_second, ended_index, near_due, changed, .. } = self.slot(slot);
         let (address, state, until) = (binding.address, binding.state, binding.until);
@@ -244,11 +246,7 @@ impl Table {
     fn set_taken(&mut self, address: Ipv4Addr, taken: bool) {
         let (page, offset) = place(address);
         if let Some(page) = self.pages.get_mut(&page) {
-            let (word, bit) = (offset / 64, 1u64 << (offset % 64));
-            match taken {
-                true => page.taken[word] |= bit,
-                false => page.taken[word] &= !bit,
-            }
+            page.set_taken(offset, taken);
         }
     }
 
@@ -322,6 +320,23 @@ impl LedgerView for Table {
     ) -> impl Iterator<Item = &'a Binding> + 'a {
         let slots = self.by_hardware.iter_hash(self.hash_hardware(hardware));
         slots.map(|slot| &self.slot(*slot).binding).filter(move |b| b.hardware == *hardware)
+    }
+
+    fn bindings_of_remote_id<'a>(
+        &'a self,
+        remote_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let found = self.orders.addresses_of_remote_id(remote_id);
+        found
+            .filter_map(|address| self.binding(address))
+            .filter(move |b| b.relay_sub_option(REMOTE_ID) == Some(remote_id))
+    }
+
+    fn bindings_changed_after(
+        &self,
+        after: (u64, Ipv4Addr),
+    ) -> impl Iterator<Item = &Binding> + '_ {
+        self.orders.addresses_changed_after(after).filter_map(|address| self.binding(address))
     }
 
     fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
@@ -402,6 +417,7 @@ impl Table {
             binding,
             wheel_second: NONE,
             ended_index: None,
+            standing: Standing::NOWHERE,
             near_due: false,
             changed: false,
             imaged: false,
@@ -409,39 +425,6 @@ impl Table {
         self.pages.entry(page).or_insert_with(Page::empty).slots[offset] = slot;
         slot
     }
-}
-
-impl Page {
-    fn empty() -> Box<Page> {
-        Box::new(Page { slots: [NONE; PAGE_LEN as usize], taken: [0; PAGE_WORDS] })
-    }
-
-    /// The first offset in `from..=to` that is not taken.
-    fn first_untaken(&self, from: u32, to: u32) -> Option<u32> {
-        (from / 64..=to / 64).find_map(|word| {
-            let free = !self.taken[word as usize] & bits_between(word * 64, from, to);
-            (free != 0).then(|| word * 64 + free.trailing_zeros())
-        })
-    }
-
-    fn taken_count(&self, from: u32, to: u32) -> u64 {
-        let counts = (from / 64..=to / 64).map(|word| {
-            (self.taken[word as usize] & bits_between(word * 64, from, to)).count_ones()
-        });
-        counts.map(u64::from).sum()
-    }
-}
-
-/// The bits of the word that begins at offset `begin` which lie in `from..=to`; the word and the range overlap.
-fn bits_between(begin: u32, from: u32, to: u32) -> u64 {
-    let low = from.saturating_sub(begin);
-    let high = (to - begin).min(63);
-    (u64::MAX << low) & (u64::MAX >> (63 - high))
-}
-
-fn place(address: Ipv4Addr) -> (u32, usize) {
-    let address = u32::from(address);
-    (address / PAGE_LEN, (address % PAGE_LEN) as usize)
 }
 
 /// The second at which to look at a promise that ends then; the last second of all stands for never.

@@ -1,0 +1,104 @@
+//! The two orders in which leasequery reads records: by Remote-ID and by newest change.
+//!
+//! **Problem.** Thousands of records may share one Remote-ID, so a hash table would chain them. Every renewal changes the
+//! second order, and most leave option 82 as it was.
+//!
+//! **Model.** Ordered sets of a number and the address; for a Remote-ID the number is its hash. Twelve octets an entry. Each
+//! slot keeps under which numbers it stands, so that a record may be changed in place before it is moved here.
+//!
+//! **Hazards.** Two values may have one hash: whoever reads compares the values.
+
+use replication_ledger::Binding;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
+use std::num::NonZeroU64;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+/// Sub-option Agent Remote ID (RFC 3046 §3.2).
+pub(super) const REMOTE_ID: u8 = 2;
+
+/// Both orders.
+#[derive(Default)]
+pub(super) struct Orders {
+    by_remote_id: BTreeSet<Key>,
+    by_change: BTreeSet<Key>,
+    hasher: RandomState,
+}
+
+/// Where one record stands in them.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
+    remote_id: Option<NonZeroU64>,
+    changed_index: u64,
+}
+
+impl Standing {
+    /// Of a slot that was not read yet. No log reaches that index.
+    pub(super) const NOWHERE: Standing = Standing { remote_id: None, changed_index: u64::MAX };
+}
+
+/// A number and an address, in words of 32 bits because three of them need no padding.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    high: u32,
+    low: u32,
+    address: u32,
+}
+
+impl Key {
+    fn new(number: u64, address: Ipv4Addr) -> Key {
+        // Cut on purpose: the two halves are the whole.
+        Key { high: (number >> 32) as u32, low: number as u32, address: address.into() }
+    }
+
+    fn address(self) -> Ipv4Addr {
+        self.address.into()
+    }
+}
+
+impl Orders {
+    /// Brings both up to date with a record that stood at `standing` before.
+    pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) {
+        let address = binding.address;
+        let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.hash(value));
+        if standing.remote_id != remote_id {
+            if let Some(hash) = standing.remote_id {
+                self.by_remote_id.remove(&Key::new(hash.get(), address));
+            }
+            if let Some(hash) = remote_id {
+                self.by_remote_id.insert(Key::new(hash.get(), address));
+            }
+        }
+        let changed_index = binding.changed_index;
+        if standing.changed_index != changed_index {
+            self.by_change.remove(&Key::new(standing.changed_index, address));
+            self.by_change.insert(Key::new(changed_index, address));
+        }
+        *standing = Standing { remote_id, changed_index };
+    }
+
+    /// Addresses of records with this Remote-ID, ascending, and perhaps of a few others with the same hash.
+    pub(super) fn addresses_of_remote_id(
+        &self,
+        remote_id: &[u8],
+    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let hash = self.hash(remote_id).get();
+        let first = Included(Key::new(hash, Ipv4Addr::UNSPECIFIED));
+        let last = Included(Key::new(hash, Ipv4Addr::BROADCAST));
+        self.by_remote_id.range((first, last)).map(|key| key.address())
+    }
+
+    /// Addresses in order of newest change and address.
+    pub(super) fn addresses_changed_after(
+        &self,
+        (index, address): (u64, Ipv4Addr),
+    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let after = Excluded(Key::new(index, address));
+        self.by_change.range((after, Unbounded)).map(|key| key.address())
+    }
+
+    fn hash(&self, value: &[u8]) -> NonZeroU64 {
+        NonZeroU64::MIN | self.hasher.hash_one(value)
+    }
+}
