@@ -63,6 +63,16 @@ pub enum StorageError {
         /// What they should have been.
         what: &'static str,
     },
+    /// Bytes on disk, or from another member, are those of another version of this program.
+    #[error("{what} has encoding version {found}, this program needs {expected}")]
+    ForeignEncoding {
+        /// What they are.
+        what: &'static str,
+        /// Their version.
+        found: u8,
+        /// The version that this program reads.
+        expected: u8,
+    },
     /// An entry that would leave a hole in the log, or one that is missing from it.
     #[error("the log has no place for, or does not hold, entry {index}")]
     LogGap {

@@ -227,6 +227,29 @@ fn a_damaged_snapshot_is_refused_whole() {
 }
 
 #[test]
+fn a_directory_of_another_format_is_refused_with_both_versions() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = open(&dir);
+    {
+        let database = store.inner.database.lock();
+        let meta = column_family(&database.db, schema::META).expect("there");
+        let write =
+            database.db.put_cf_opt(meta, schema::FORMAT, 1u32.to_be_bytes(), &without_wal());
+        write.expect("written");
+    }
+    store.flush().expect("flushed");
+    drop(store);
+    let error = loop {
+        match LedgerStore::open(dir.path()) {
+            Err(StorageError::Open { .. }) => std::thread::yield_now(),
+            opened => break opened.err().map(|error| error.to_string()),
+        }
+    };
+    let said = "has format [0, 0, 0, 1], this program needs 2";
+    assert!(error.as_ref().is_some_and(|text| text.contains(said)), "{error:?}");
+}
+
+#[test]
 fn a_foreign_directory_is_refused_with_its_path() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(dir.path().join("ledger-current"), "not a number").expect("written");

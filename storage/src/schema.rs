@@ -8,8 +8,8 @@ pub(crate) mod log {
     use bytes::Bytes;
     use rocksdb::{ColumnFamilyDescriptor, DBCompressionType, Options};
 
-    /// Version of this layout; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 1;
+    /// Version of this layout and of what it holds; another one is refused.
+    pub(crate) const FORMAT_VERSION: u32 = 2;
 
     /// Column family: index (u64) → entry.
     pub(crate) const ENTRIES: &str = "entries";
@@ -91,8 +91,8 @@ pub(crate) mod ledger {
     use replication_ledger::Binding;
     use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
 
-    /// Version of this layout; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 1;
+    /// Version of this layout and of what it holds; another one is refused.
+    pub(crate) const FORMAT_VERSION: u32 = 2;
 
     /// Column family: address (4 octets) → binding.
     pub(crate) const BINDINGS: &str = "bindings";

@@ -271,7 +271,7 @@ fn read_leasequery(mut section: Section<'_>) -> LeasequerySettings {
         item.parse_each(known);
     }
     section.finish();
-    LeasequerySettings { permitted: permitted.unwrap_or_default() }
+    LeasequerySettings { permitted: permitted.unwrap_or_default(), ..Default::default() }
 }
 
 fn finish_subnet(draft: SubnetDraft<'_>) -> Subnet {

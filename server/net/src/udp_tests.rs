@@ -123,7 +123,7 @@ fn settings(relay: Ipv4Addr) -> Settings {
     Settings {
         revision: 1,
         subnets: vec![subnet],
-        leasequery: LeasequerySettings { permitted },
+        leasequery: LeasequerySettings { permitted, ..Default::default() },
         ..Settings::default()
     }
 }

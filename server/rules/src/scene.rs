@@ -353,6 +353,7 @@ pub(crate) fn settings() -> Settings {
         subnets: vec![first, second, third],
         leasequery: LeasequerySettings {
             permitted: vec![Prefix { address: ip("10.0.0.0"), len: 24 }],
+            ..LeasequerySettings::default()
         },
         ..Settings::default()
     }

@@ -6,8 +6,8 @@ use crate::error::{ClusterId, HandshakeRefusal, Malformed, TransportError};
 use bytes::Bytes;
 use replication_ledger::{MemberId, Role};
 
-/// The protocol versions that this program speaks, first and last.
-const VERSIONS: (u16, u16) = (1, 1);
+/// The protocol versions that this program speaks, first and last. 2: encoding version 2 in entries and snapshots.
+const VERSIONS: (u16, u16) = (2, 2);
 
 /// Which history a member belongs to. Members of different lineages exchange no Raft messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn another_protocol_version_is_refused_whatever_follows() {
-        let body = Bytes::from_static(&[0, 2, 0, 9, 0xff]);
-        assert_eq!(Hello::decode(body), Ok(Err(HandshakeRefusal::WrongVersion)));
+        for body in [&[0, 1, 0, 1, 0xff], &[0, 3, 0, 9, 0xff]] {
+            let body = Bytes::from_static(body);
+            assert_eq!(Hello::decode(body), Ok(Err(HandshakeRefusal::WrongVersion)));
+        }
     }
 }
