@@ -4,7 +4,8 @@
 //! keys, and disagree about the answers' form.
 //!
 //! **Model.** Three steps. A dialect reads a message as a [`Query`]; [`select()`] finds the bindings, the same for all;
-//! the dialect writes the [`Finding`]. A new key is an arm in `query.rs` and `select.rs`; a new dialect is a file.
+//! the dialect writes the [`Finding`], option by option from what `told.rs` says of a binding. A new key is an arm in
+//! `query.rs` and `select.rs`; a new dialect is a file.
 //!
 //! **Rules.** A query changes nothing: it sees the ledger through a shared reference. Every member answers from
 //! what it has applied, in every mode, for every client: buckets do not count here [AV-Q7].
@@ -14,10 +15,12 @@
 mod access;
 mod query;
 mod select;
+mod told;
 mod udp_rfc4388;
 
 pub use query::{Finding, Lease, Query};
 pub use select::select;
+pub use told::code_points;
 pub use udp_rfc4388::{AnswerPlan, decide, encode};
 
 #[cfg(test)]

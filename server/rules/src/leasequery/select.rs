@@ -1,7 +1,8 @@
 //! Which bindings a query is about.
 
 use super::query::{Finding, Lease, Query};
-use replication_ledger::{Binding, BindingState, LedgerView, Timestamp};
+use super::told::is_leased;
+use replication_ledger::{Binding, LedgerView, Timestamp};
 use std::net::Ipv4Addr;
 
 /// Finds the answer in this state at this time.
@@ -50,9 +51,4 @@ fn newest<'v, V: LedgerView>(
         _ => leased.iter().map(|binding| binding.address).collect(),
     };
     Finding::Active(Lease { binding, associated })
-}
-
-/// True if the promise still runs: by the log, and by the clock, which may be ahead of it by a moment.
-fn is_leased(binding: &Binding, now: Timestamp) -> bool {
-    binding.state == BindingState::Active && binding.until > now
 }
