@@ -1,11 +1,11 @@
 //! A large number of bindings: how long they take, what they cost in memory, and how long a server
 //! takes to serve again after SIGKILL.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tests::process::resident_octets;
 
 use crate::case::{Case, Lab, Running};
 
@@ -62,11 +62,6 @@ pub(crate) fn load(lab: &Lab, case: &Case, bindings: u32) -> Result<Loaded> {
 }
 
 fn resident(running: &Running<'_>) -> Result<Vec<(String, u64)>> {
-    let octets = |id: u32| -> Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{id}/status")).context("a server is gone")?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
-        Ok(kib * 1024)
-    };
-    running.processes()?.into_iter().map(|(name, id)| Ok((name, octets(id)?))).collect()
+    let processes = running.processes()?;
+    processes.into_iter().map(|(name, id)| Ok((name, resident_octets(id)?))).collect()
 }

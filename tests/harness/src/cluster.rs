@@ -54,8 +54,22 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_with(servers: u64, witness: bool, network: &str) -> Result<Self> {
+        Self::start_configured(servers, witness, network, "")
+    }
+
+    /// As [`Cluster::start_with`]; `lines` are added to every member.toml.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_configured(
+        servers: u64,
+        witness: bool,
+        network: &str,
+        lines: &str,
+    ) -> Result<Self> {
         let mut cluster = Cluster::unformed(servers, witness)?;
         for member in &mut cluster.members {
+            member.configure(lines)?;
             member.start()?;
         }
         cluster.form()?;
@@ -83,6 +97,7 @@ impl Cluster {
                 dhcp: SocketAddrV4::new(address, dhcp_port),
                 peer: free_tcp_port(address)?,
                 admin: free_tcp_port(address)?,
+                leasequery: free_tcp_port(address)?,
             };
             let role = if id <= servers { Role::Server } else { Role::Witness };
             let member_folder = folder.path().join(format!("m{id}"));

@@ -20,4 +20,5 @@ pub mod member;
 pub mod packet;
 pub mod process;
 pub mod requestor;
+pub mod stream;
 pub mod wait;

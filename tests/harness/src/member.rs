@@ -33,6 +33,8 @@ pub struct Places {
     pub peer: SocketAddrV4,
     /// API, `/metrics`, probes.
     pub admin: SocketAddrV4,
+    /// Leasequery over TCP.
+    pub leasequery: SocketAddrV4,
 }
 
 /// A member and, while it runs, its process.
@@ -85,6 +87,25 @@ impl Member {
         Ok(member)
     }
 
+    /// Appends to `member.toml` of a member that was not started yet; its last section is
+    /// `[leasequery]`, if it is a server.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn configure(&self, lines: &str) -> Result<()> {
+        let text = self.config() + lines;
+        fs::write(self.config_path(), text).context("cannot write member.toml")
+    }
+
+    /// Resident octets of the running process (`VmRSS`).
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn resident_octets(&self) -> Result<u64> {
+        let child = self.child.as_ref().with_context(|| format!("{} is down", self.name))?;
+        process::resident_octets(child.id())
+    }
+
     /// `member.toml`.
     pub fn config_path(&self) -> PathBuf {
         self.folder.join("member.toml")
@@ -100,7 +121,7 @@ impl Member {
     }
 
     fn config(&self) -> String {
-        let Places { dhcp, peer, admin } = self.places;
+        let Places { dhcp, peer, admin, leasequery } = self.places;
         let (role, id, name) = (self.role, self.id, &self.name);
         let data_dir = self.data_dir();
         let data_dir = data_dir.display();
@@ -112,7 +133,10 @@ impl Member {
         );
         if role == Role::Server {
             let server_id = dhcp.ip();
-            text += &format!("\n[dhcp]\nlisten = [\"{dhcp}\"]\nserver_id = \"{server_id}\"\n");
+            text += &format!(
+                "\n[dhcp]\nlisten = [\"{dhcp}\"]\nserver_id = \"{server_id}\"\n\n\
+                 [leasequery]\nlisten_tcp = [\"{leasequery}\"]\n"
+            );
         }
         text
     }

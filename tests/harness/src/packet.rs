@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Result, bail, ensure};
 
-/// Option codes that the tests name (RFC 2132, RFC 3046, RFC 4388, RFC 6842).
+/// Option codes that the tests name (RFC 2132, RFC 3046, RFC 3118, RFC 4388, RFC 6607, RFC 6842,
+/// RFC 6926, and the configured ones of the two drafts).
 pub mod option {
     /// Subnet mask, RFC 2132 §3.3.
     pub const SUBNET_MASK: u8 = 1;
@@ -39,9 +40,36 @@ pub mod option {
     pub const LAST_TRANSACTION: u8 = 91;
     /// Associated IP addresses, RFC 4388 §6.1.
     pub const ASSOCIATED_IP: u8 = 92;
+    /// Vendor class identifier, RFC 2132 §9.13.
+    pub const VENDOR_CLASS: u8 = 60;
+    /// Client FQDN, RFC 4702 §2.
+    pub const CLIENT_FQDN: u8 = 81;
+    /// Authentication, RFC 3118 §2.
+    pub const AUTHENTICATION: u8 = 90;
+    /// Status-code, RFC 6926 §6.2.2.
+    pub const STATUS_CODE: u8 = 151;
+    /// Base-time, absolute seconds, RFC 6926 §6.2.3.
+    pub const BASE_TIME: u8 = 152;
+    /// Start-time-of-state, seconds before base-time, RFC 6926 §6.2.4.
+    pub const START_TIME_OF_STATE: u8 = 153;
+    /// Query-start-time, absolute seconds, RFC 6926 §6.2.5.
+    pub const QUERY_START_TIME: u8 = 154;
+    /// Query-end-time, absolute seconds, RFC 6926 §6.2.6.
+    pub const QUERY_END_TIME: u8 = 155;
+    /// Dhcp-state, RFC 6926 §6.2.7.
+    pub const DHCP_STATE: u8 = 156;
+    /// Data-source, RFC 6926 §6.2.8.
+    pub const DATA_SOURCE: u8 = 157;
+    /// Virtual subnet selection (VPN-ID), RFC 6607 §3.1.
+    pub const VPN_ID: u8 = 221;
+    /// Client-requested-host-name of draft-ietf-dhc-leasequery-01 §6.8.3, at its default number.
+    pub const CLIENT_REQUESTED_HOST_NAME: u8 = 233;
+    /// STATUS_CODE of draft-dtv-dhc-dhcpv4-bulk-leasequery-00 §7.4.1, at its default number.
+    pub const DRAFT_STATUS_CODE: u8 = 234;
 }
 
-/// Values of option 53 that the tests name (RFC 2132 §9.6, RFC 4388 §6.1).
+/// Values of option 53 that the tests name (RFC 2132 §9.6, RFC 4388 §6.1, RFC 6926 §6.2.1, RFC 7724
+/// §5.2.1, and the configured ones of the two drafts at their default numbers).
 pub mod kind {
     /// DHCPDISCOVER.
     pub const DISCOVER: u8 = 1;
@@ -67,6 +95,28 @@ pub mod kind {
     pub const LEASEUNKNOWN: u8 = 12;
     /// DHCPLEASEACTIVE.
     pub const LEASEACTIVE: u8 = 13;
+    /// DHCPBULKLEASEQUERY.
+    pub const BULKLEASEQUERY: u8 = 14;
+    /// DHCPLEASEQUERYDONE.
+    pub const LEASEQUERYDONE: u8 = 15;
+    /// DHCPACTIVELEASEQUERY.
+    pub const ACTIVELEASEQUERY: u8 = 16;
+    /// DHCPLEASEQUERYSTATUS.
+    pub const LEASEQUERYSTATUS: u8 = 17;
+    /// DHCPTLS.
+    pub const TLS: u8 = 18;
+    /// DHCPLEASEDATA of draft-dtv-dhc-dhcpv4-bulk-leasequery-00 §7.2.1.
+    pub const LEASEDATA: u8 = 230;
+    /// DHCPLEASEDONE of the same draft, §7.2.2.
+    pub const LEASEDONE: u8 = 231;
+    /// DHCPLEASEQUERYFAIL of the same draft, §7.2.3.
+    pub const LEASEQUERYFAIL: u8 = 232;
+    /// DHCPLEASEQUERY of draft-ietf-dhc-leasequery-01 §6.1.
+    pub const DRAFT_LEASEQUERY: u8 = 233;
+    /// DHCPKNOWN of the same draft.
+    pub const KNOWN: u8 = 234;
+    /// DHCPUNKNOWN of the same draft.
+    pub const UNKNOWN: u8 = 235;
 }
 
 const OPTIONS_AT: usize = 240;
@@ -129,8 +179,15 @@ impl Packet {
         self
     }
 
-    /// The octets on the wire, at least 300 of them (RFC 1542 §2.1).
+    /// The octets of a datagram, at least 300 of them (RFC 1542 §2.1).
     pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.encode_unpadded();
+        out.resize(out.len().max(300), 0);
+        out
+    }
+
+    /// The octets up to the End option: a message on a TCP connection, which knows no shortest one.
+    pub fn encode_unpadded(&self) -> Vec<u8> {
         let mut out = vec![self.op, self.htype, self.hlen, self.hops];
         out.extend(self.xid.to_be_bytes());
         out.extend(self.secs.to_be_bytes());
@@ -153,7 +210,6 @@ impl Packet {
             }
         }
         out.push(255);
-        out.resize(out.len().max(300), 0);
         out
     }
 

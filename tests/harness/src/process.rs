@@ -9,6 +9,8 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex};
 
+use anyhow::Context;
+
 type Order = (Command, Sender<io::Result<Child>>);
 
 static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
@@ -36,6 +38,17 @@ pub fn spawn(program: &std::path::Path, prepare: impl FnOnce(&mut Command)) -> i
     spawner.send((command, answer)).map_err(gone)?;
     drop(spawner);
     result.recv().map_err(|_| io::Error::other("the spawning thread is gone"))?
+}
+
+/// Resident octets of a process: `VmRSS` of `/proc/ID/status`.
+///
+/// # Errors
+/// There is no such process.
+pub fn resident_octets(id: u32) -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status")).context("no such process")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
+    Ok(kib * 1024)
 }
 
 #[cfg(test)]
