@@ -112,28 +112,45 @@ fn after_a_crash_the_state_is_that_of_the_last_flush_and_the_log_replays_the_res
     assert_eq!(invariants::converged(&*store.view(), &*twin.view()), Ok(()));
 }
 
-/// What the disk holds at this moment, as a process that is killed now leaves it.
+/// What the disk holds at this moment, as a process that is killed now leaves it. RocksDB compacts when it likes, so a
+/// copy counts only if no file came, went or grew meanwhile.
 fn crash(dir: &tempfile::TempDir) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a temporary directory");
-    copy_files(dir.path(), copy.path());
-    copy
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("created");
-    for entry in std::fs::read_dir(from).expect("read") {
-        let entry = entry.expect("read");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("read").is_dir() {
-            copy_files(&entry.path(), &target);
-        } else {
-            // RocksDB removes obsolete files when it likes; those it needs stay.
-            match std::fs::copy(entry.path(), target) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                copied => drop(copied.expect("copied")),
-            }
+    loop {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        let before = files(dir.path());
+        if copy_files(dir.path(), copy.path()).is_ok() && files(dir.path()) == before {
+            return copy;
         }
     }
+}
+
+/// Every file with its length.
+fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("read") {
+        let entry = entry.expect("read");
+        match entry.metadata() {
+            Ok(data) if data.is_dir() => found.extend(files(&entry.path())),
+            // One that is just being removed: then the listings differ.
+            data => found.push((entry.path(), data.map_or(u64::MAX, |data| data.len()))),
+        }
+    }
+    found.sort();
+    found
+}
+
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_files(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// The old handle's thread may still be in its last round.
