@@ -10,7 +10,8 @@
 //! holds everything that was committed, and its earlier session can commit nothing more. Then the marks begin anew.
 //!
 //! **Hazards.** A crash between mark and proposal bars a block for nothing, which is harmless. Marks are removed unsynced: an
-//! old one that comes back bars too much, never too little.
+//! old one that comes back bars too much, never too little. A store that refuses a write drops its callback, so what waits
+//! for a mark is kept here as well: whoever proposed is told in every case.
 
 use crate::codec::{self, Reader};
 use bytes::Bytes;
@@ -77,7 +78,7 @@ impl Blocks {
             .collect()
     }
 
-    /// Marks blocks on disk and then calls `on_marked`, on a thread that must not be held up.
+    /// Marks blocks on disk and then calls `on_marked`, on a thread that must not be held up; at once if the disk refuses.
     pub(crate) fn mark(&self, blocks: BTreeSet<u32>, on_marked: OnMarked) {
         let (value, epoch) = {
             let mut state = self.state.lock();
@@ -85,6 +86,8 @@ impl Blocks {
             (encode(&state.wanted), state.epoch)
         };
         let state = Arc::clone(&self.state);
+        let waiting = Arc::new(Mutex::new(Some(on_marked)));
+        let waiting_for_disk = Arc::clone(&waiting);
         let on_durable = Box::new(move |outcome: Result<(), StorageError>| {
             let marked = {
                 let mut state = state.lock();
@@ -95,11 +98,12 @@ impl Blocks {
                 }
                 marked
             };
-            on_marked(marked);
+            tell(&waiting_for_disk, marked);
         });
-        // If the disk failed the store says so to everybody; the callback is gone, and with it the proposal.
         if let Err(error) = self.log.put_mark(BLOCKS, value, Some(on_durable)) {
             tracing::error!(event = "blocks_not_marked", %error);
+            // The store has dropped its callback; whoever proposed waits all the same.
+            tell(&waiting, false);
         }
     }
 
@@ -118,6 +122,14 @@ impl Blocks {
         if let Err(error) = self.log.put_mark(BLOCKS, encode(&BTreeSet::new()), None) {
             tracing::error!(event = "blocks_not_forgotten", %error);
         }
+    }
+}
+
+/// Tells whoever waits, the first time only.
+fn tell(waiting: &Mutex<Option<OnMarked>>, marked: bool) {
+    let on_marked = waiting.lock().take();
+    if let Some(on_marked) = on_marked {
+        on_marked(marked);
     }
 }
 
@@ -148,6 +160,7 @@ fn decode(bytes: Bytes) -> Option<BTreeSet<u32>> {
 mod tests {
     use super::*;
     use replication_ledger::{Bind, ClientKey, HardwareAddress, MapTable, Octets};
+    use storage::faults::FaultyLogStore;
     use storage::memory::MemoryLogStore;
 
     fn bind(address: &str) -> Command {
@@ -193,5 +206,25 @@ mod tests {
         assert!(!barred(&after_crash, "10.0.0.200"));
         assert_eq!(after_crash.unmarked(&[bind("10.0.0.7")], &view).len(), 1);
         assert!(!barred(&Blocks::load(log).expect("read"), "10.0.0.200"));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_mark_hears_that_the_disk_failed() {
+        let check = |what: &str, fail: fn(&FaultyLogStore)| {
+            let disk = Arc::new(MemoryLogStore::manual(Arc::new(|| ())));
+            let log = Arc::new(FaultyLogStore::new(disk.clone()));
+            let blocks = Blocks::load(log.clone()).expect("read");
+            let view = MapTable::default();
+            let fresh = blocks.unmarked(&[bind("10.0.0.7")], &view);
+            fail(&log);
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let teller = Arc::clone(&told);
+            blocks.mark(fresh, Box::new(move |marked| teller.lock().push(marked)));
+            disk.sync();
+            assert_eq!(*told.lock(), [false], "{what}");
+            assert_eq!(blocks.unmarked(&[bind("10.0.0.7")], &view).len(), 1, "{what}");
+        };
+        check("a write that is refused", |log| log.fail_after(0));
+        check("a sync that fails", FaultyLogStore::fail_syncs);
     }
 }

@@ -216,14 +216,20 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
 
     /// Proposes commands as one parcel, in order. Never blocks; may be called from any thread. `on_outcome` gets one result per
     /// command, when the outcome is committed, applied here and durable here [AV-Q1], or after
-    /// [`limits::PROPOSAL_PATIENCE`] at the latest. It runs on a task or thread of this crate and must be quick.
+    /// [`limits::PROPOSAL_PATIENCE`] at the latest; before this returns if this member belongs to no cluster. Else it runs on a
+    /// task or thread of this crate and must be quick.
     pub fn propose_many(&self, commands: Vec<Command>, on_outcome: OnOutcome) {
+        if self.member.identity.lineage().is_none() {
+            // Nobody will ever lead here, so waiting for an election would be in vain.
+            return on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]);
+        }
+        let proposer = &self.member.proposer;
         let fresh = self.member.blocks.unmarked(&commands, &*self.member.ledger.view());
         if fresh.is_empty() {
-            return self.member.proposer.propose(commands, on_outcome);
+            return proposer.propose(commands, on_outcome);
         }
         // [AV-Q8] A block is marked in use on this disk before the first bind from it is proposed.
-        let proposer = Arc::clone(&self.member.proposer);
+        let proposer = Arc::clone(proposer);
         let propose = Box::new(move |marked: bool| match marked {
             true => proposer.propose(commands, on_outcome),
             false => on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]),
@@ -236,6 +242,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
     /// # Errors
     /// If no outcome came in time: the command may or may not take effect.
     pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
+        if self.member.identity.lineage().is_none() {
+            return Err(ProposeError::NoQuorum);
+        }
         let outcomes = self.member.propose_and_wait(vec![command]).await;
         outcomes.into_iter().next().unwrap_or(Err(ProposeError::Stopping))
     }

@@ -10,7 +10,7 @@ use openraft_rt_sim::{SimInstant, SimRuntime};
 use parking_lot::Mutex;
 use replication_ledger::{LedgerView, Role};
 use replication_raft::transport::memory::{MemoryNetwork, MemoryTransport};
-use replication_raft::{Clock, Cluster, Entropy, Foundations, MemoryLedger};
+use replication_raft::{Clock, Cluster, Entropy, Foundations, MemoryLedger, ProposeError};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -294,6 +294,22 @@ fn a_quiet_cluster_in_virtual_time_commits_within_two_round_trips_and_a_sync() {
         for machine in &machines {
             drop(machine.member.abandon().await);
         }
+    });
+}
+
+#[test]
+fn a_member_of_no_cluster_answers_every_command_at_once_and_marks_nothing() {
+    SimRuntime::with_seed(4).block_on(async {
+        let network = Arc::new(MemoryNetwork::default());
+        let machine = Machine::new(1, Role::Server, &network, &Arc::default()).await;
+        let told = Arc::new(Mutex::new(None));
+        let teller = Arc::clone(&told);
+        let commands = vec![bind(1, Ipv4Addr::from(FIRST)), bind(2, Ipv4Addr::from(FIRST + 1))];
+        let on_outcome = Box::new(move |outcomes| *teller.lock() = Some(outcomes));
+        machine.member.propose_many(commands, on_outcome);
+        assert_eq!(told.lock().take(), Some(vec![Err(ProposeError::NoQuorum); 2]));
+        assert_eq!(machine.log.mark("blocks").expect("reads"), None);
+        drop(machine.member.abandon().await);
     });
 }
 
