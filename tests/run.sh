@@ -4,7 +4,7 @@
 # Usage: run.sh [packages] [build] [lint] [unit] [conformance] [cluster] [namespaces]   (none: all)
 #   packages     installs what is missing (install-packages.sh)
 #   build        the whole workspace, release
-#   lint         formatting and clippy, without warnings
+#   lint         formatting and clippy, without warnings; cargo-deny where it is installed
 #   unit         unit, contract, tidy and simulation tests of every crate
 #   conformance  black box by RFC section, one member on loopback
 #   cluster      real processes on loopback, killed and restarted
@@ -29,6 +29,12 @@ for part in "$@"; do
     lint)
       cargo fmt --all --check
       cargo clippy --release --workspace --all-targets --locked -- -D warnings
+      # Advisories are not among it: they come from the network and change from one day to the next.
+      if command -v cargo-deny >/dev/null; then
+        cargo deny check licenses bans sources
+      else
+        echo "SKIPPED cargo deny: it is not installed (cargo install cargo-deny --locked)" >&2
+      fi
       ;;
     unit)
       cargo test --release --workspace --locked --exclude tests
