@@ -117,7 +117,8 @@ impl<'a> Telling<'a> {
     fn time_left(&self, code: OptionCode) -> Option<u32> {
         let binding = self.binding;
         let times = &self.parameters.filter(|_| self.is_leased())?.subnet.lease;
-        let terms = LeaseTerms::of(times, binding.until.seconds_since(binding.cltt));
+        let terms =
+            LeaseTerms::of(times, binding.until.seconds_since(binding.cltt), &binding.client);
         let after = match code {
             OptionCode::RENEWAL_TIME => terms.renewal_seconds?,
             _ => terms.rebinding_seconds?,

@@ -33,7 +33,7 @@ pub(super) fn discover<'m, V: LedgerView>(
         message_type: MessageType::Offer,
         yiaddr: address,
         server_identifier: server_identifier(&request.relay, situation),
-        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds)),
+        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds, &request.client)),
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
     }))

@@ -87,7 +87,7 @@ fn promise<'m, V: LedgerView>(
         message_type: MessageType::Ack,
         yiaddr: address,
         server_identifier: server_identifier(&grant.relay, situation),
-        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds)),
+        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds, &request.client)),
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
     };
