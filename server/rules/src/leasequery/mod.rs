@@ -13,13 +13,35 @@
 //! **Absent on purpose.** Transports; remembering earlier queries.
 
 mod access;
+mod active_rfc7724;
+mod asked;
+mod bulk_dtv;
+mod bulk_message;
+mod bulk_query;
+mod bulk_rfc6926;
+mod connection;
+mod cursor;
+mod dhcp_state;
+mod intake;
+mod patience;
 mod query;
+mod reception;
+mod requested;
+mod rights;
 mod select;
+mod session;
+mod source;
+mod tally;
 mod told;
 mod udp_rfc4388;
 
+pub use bulk_message::SessionFacts;
+pub use connection::{CloseReason, Connected, Moment, Next};
 pub use query::{Finding, Lease, Query};
 pub use select::select;
+pub use session::Session;
+pub use source::LeasequerySource;
+pub use tally::{Answered, QueryResult, Tally};
 pub use told::code_points;
 pub use udp_rfc4388::{AnswerPlan, decide, encode};
 
