@@ -49,7 +49,7 @@ pub use leasequery_settings::{
     ActiveLeasequerySettings, AuthenticationProtocol, DraftNumbers, LeasequeryDialect,
     LeasequeryKind, LeasequerySecret, LeasequerySettings, RequestorSettings,
 };
-pub use map_table::MapTable;
+pub use map_table::{MapPast, MapTable};
 pub use mode::{Mode, ModeFacts, SilentReason};
 pub use octets::Octets;
 pub use ownership::{Holder, Holders};

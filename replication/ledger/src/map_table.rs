@@ -2,18 +2,25 @@
 
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
-    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
-    Stamp,
+    AddressRange, Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder,
+    MemberId, PastLost, PastView, Stamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// A ledger in ordered maps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapTable {
     globals: Globals,
     bindings: BTreeMap<Ipv4Addr, Binding>,
+    /// Remote-IDs and Relay-IDs that a record has or ever had.
+    remembered: BTreeSet<BindingKey>,
 }
+
+/// A copy of the plain ledger that nobody changes any more.
+#[derive(Clone, Debug)]
+pub struct MapPast(MapTable);
 
 impl LedgerView for MapTable {
     fn globals(&self) -> &Globals {
@@ -88,11 +95,15 @@ impl LedgerTable for MapTable {
     }
 
     fn put(&mut self, binding: Binding) {
+        self.remembered.extend(BindingKey::remembered_of(&binding));
         self.bindings.insert(binding.address, binding);
     }
 
     fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
-        self.bindings.get_mut(&address).map(change)
+        let binding = self.bindings.get_mut(&address)?;
+        let answer = change(binding);
+        self.remembered.extend(BindingKey::remembered_of(binding));
+        Some(answer)
     }
 
     fn advance(&mut self, index: u64, stamp: Stamp) {
@@ -101,7 +112,47 @@ impl LedgerTable for MapTable {
     }
 }
 
+impl PastView for MapPast {
+    fn index(&self) -> u64 {
+        self.0.globals.applied_index
+    }
+
+    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+        Ok(self.0.bindings.get(&address).cloned())
+    }
+
+    fn addresses(
+        &self,
+        key: &BindingKey,
+        after: Option<Ipv4Addr>,
+        limit: usize,
+    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+        let first = after.map_or(Unbounded, Excluded);
+        let found = self.0.bindings.range((first, Unbounded)).filter(|(_, b)| key.matches(b));
+        Ok(found.map(|(address, _)| *address).take(limit).collect())
+    }
+
+    fn knows(&self, key: &BindingKey) -> Result<bool, PastLost> {
+        Ok(self.0.remembered.contains(key) || self.0.bindings.values().any(|b| key.matches(b)))
+    }
+}
+
 impl MapTable {
+    /// The state as it is now, to be read later.
+    pub fn past(&self) -> MapPast {
+        MapPast(self.clone())
+    }
+
+    /// Remote-IDs and Relay-IDs that a record has or ever had, ascending.
+    pub fn remembered(&self) -> impl Iterator<Item = &BindingKey> {
+        self.remembered.iter()
+    }
+
+    /// Takes over what another table remembered: records alone do not tell.
+    pub fn remember(&mut self, keys: impl IntoIterator<Item = BindingKey>) {
+        self.remembered.extend(keys);
+    }
+
     fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.globals
             .holders

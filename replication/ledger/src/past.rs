@@ -8,8 +8,13 @@ use crate::{Binding, HardwareAddress, Octets};
 use std::fmt;
 use std::net::Ipv4Addr;
 
+/// Sub-option Agent Remote ID (RFC 3046 §3.2).
+const REMOTE_ID: u8 = 2;
+/// Sub-option Relay-ID (RFC 6925).
+const RELAY_ID: u8 = 12;
+
 /// What records are found by besides their address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BindingKey {
     /// htype and chaddr.
     Hardware(HardwareAddress),
@@ -22,6 +27,13 @@ pub enum BindingKey {
 }
 
 impl BindingKey {
+    /// The keys of a record that are remembered for ever: its Remote-ID and its Relay-ID.
+    pub fn remembered_of(binding: &Binding) -> impl Iterator<Item = BindingKey> {
+        let sub_option = |code| binding.relay_sub_option(code).map(Octets::from);
+        let remote_id = sub_option(REMOTE_ID).map(BindingKey::RemoteId);
+        remote_id.into_iter().chain(sub_option(RELAY_ID).map(BindingKey::RelayId))
+    }
+
     /// True if the record has this key.
     pub fn matches(&self, binding: &Binding) -> bool {
         match self {
@@ -29,8 +41,8 @@ impl BindingKey {
             BindingKey::ClientIdentifier(identifier) => {
                 binding.client.identifier() == Some(&identifier[..])
             }
-            BindingKey::RemoteId(value) => binding.relay_sub_option(2) == Some(&value[..]),
-            BindingKey::RelayId(value) => binding.relay_sub_option(12) == Some(&value[..]),
+            BindingKey::RemoteId(value) => binding.relay_sub_option(REMOTE_ID) == Some(&value[..]),
+            BindingKey::RelayId(value) => binding.relay_sub_option(RELAY_ID) == Some(&value[..]),
         }
     }
 }
@@ -57,7 +69,7 @@ pub trait PastView: Send + 'static {
         limit: usize,
     ) -> Result<Vec<Ipv4Addr>, PastLost>;
 
-    /// True if a record has or ever had this identifier. Asked for Remote-IDs and Relay-IDs.
+    /// True if a record has this key or, for Remote-IDs and Relay-IDs, ever had it.
     ///
     /// # Errors
     /// The past can not be read any more.
@@ -78,3 +90,38 @@ impl fmt::Display for PastLost {
 }
 
 impl std::error::Error for PastLost {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::contract;
+    use crate::{LedgerTable, MapTable};
+
+    #[test]
+    fn identifiers_are_remembered_after_their_record_is_gone() {
+        let mut table = MapTable::default();
+        let mut binding = contract::sample();
+        let address = binding.address;
+        let put = |table: &mut MapTable, information: &[u8], binding: &mut Binding| {
+            binding.relay_agent_information = information.into();
+            table.put(binding.clone());
+        };
+        put(&mut table, &[2, 1, 7, 12, 1, 8], &mut binding);
+        put(&mut table, &[2, 1, 9], &mut binding);
+        table.amend(address, |binding| binding.relay_agent_information = [12, 1, 3][..].into());
+        let past = table.past();
+        let check = |key: BindingKey, known: bool, addresses: &[Ipv4Addr]| {
+            assert_eq!(past.knows(&key), Ok(known), "{key:?}");
+            assert_eq!(past.addresses(&key, None, 9), Ok(addresses.to_vec()), "{key:?}");
+        };
+        let of = |value: u8| Octets::from(&[value][..]);
+        check(BindingKey::RemoteId(of(7)), true, &[]);
+        check(BindingKey::RelayId(of(8)), true, &[]);
+        check(BindingKey::RemoteId(of(9)), true, &[]);
+        check(BindingKey::RelayId(of(3)), true, &[address]);
+        // A number of one kind says nothing of the other.
+        check(BindingKey::RelayId(of(7)), false, &[]);
+        check(BindingKey::Hardware(binding.hardware), true, &[address]);
+        check(BindingKey::Hardware(HardwareAddress::new(6, &[1])), false, &[]);
+    }
+}
