@@ -4,7 +4,7 @@
 //! go on being applied; restoring it fills a new database beside the old one and then moves the pointer.
 //!
 //! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the bindings
-//! in groups, and an end with their number, so that a truncated or damaged file is refused whole.
+//! and the remembered identifiers in groups, and an end with the number of both, so that a truncated or damaged file is refused whole.
 
 use crate::image::{Record, column_family};
 use crate::ledger_store::{Head, LedgerStore};
@@ -15,12 +15,14 @@ use rocksdb::{DB, IteratorMode};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 const HEAD: u8 = 1;
 const GLOBALS: u8 = 2;
 const BINDINGS: u8 = 3;
 const END: u8 = 4;
-/// Bindings are gathered into frames of about this size, in octets.
+const IDENTIFIERS: u8 = 5;
+/// Records are gathered into frames of about this size, in octets.
 const FRAME_LEN: usize = 64 << 10;
 /// No frame is larger, in octets; the globals with hundreds of thousands of reservations are the largest.
 const FRAME_LEN_MAX: usize = 256 << 20;
@@ -42,23 +44,28 @@ impl LedgerStore {
     /// # Errors
     /// [`StorageError::Read`] or [`StorageError::Write`].
     pub fn build_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
-        let (db, head) = self.image_for_snapshot()?;
+        let db = self.with_image(|db| Ok(Arc::clone(db)))?;
         let snapshot = db.snapshot();
-        let globals = snapshot
-            .get_cf(column_family(&db, schema::META)?, schema::GLOBALS)
-            .map_err(|e| StorageError::read("ledger", "members and settings", e))?;
-        // Another image may have come between: the snapshot's own head counts.
-        let head = match snapshot.get_cf(column_family(&db, schema::META)?, schema::HEAD) {
-            Ok(Some(bytes)) => encoding::decode(&bytes, "the head of the image")?,
-            _ => head,
+        let meta = column_family(&db, schema::META)?;
+        let value = |key: &[u8]| {
+            let value = snapshot.get_cf(meta, key);
+            value.map_err(|e| StorageError::read("ledger", "the head of the image", e))
         };
-        let bindings = snapshot
-            .iterator_cf(column_family(&db, schema::BINDINGS)?, IteratorMode::Start)
-            .map(|record| record.map(|(_, value)| value.into_vec()));
+        let head = value(schema::HEAD)?;
+        let head = head.ok_or(StorageError::Corrupt { what: "the head of the image" })?;
+        let head: Head = encoding::decode(&head, "the head of the image")?;
+        let globals = value(schema::GLOBALS)?;
         let globals = globals.unwrap_or_else(|| encoding::encode_globals(&Globals::default()));
-        let bindings =
-            bindings.map(|r| r.map_err(|e| StorageError::read("ledger", "a binding", e)));
-        write_file(path, &head, &globals, bindings)?;
+        let all = |name| Ok(snapshot.iterator_cf(column_family(&db, name)?, IteratorMode::Start));
+        let bindings = all(schema::BINDINGS)?.map(|record| match record {
+            Ok((_, value)) => Ok(value),
+            Err(source) => Err(StorageError::read("ledger", "a binding", source)),
+        });
+        let identifiers = all(schema::IDENTIFIERS)?.map(|record| match record {
+            Ok((key, _)) => Ok(key),
+            Err(source) => Err(StorageError::read("ledger", "an identifier", source)),
+        });
+        write_file(path, &head, &globals, bindings, identifiers)?;
         Ok(summary(&head))
     }
 
@@ -94,30 +101,43 @@ fn write_file(
     path: &Path,
     head: &Head,
     globals: &[u8],
-    bindings: impl Iterator<Item = Result<Vec<u8>, StorageError>>,
+    bindings: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
+    identifiers: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
 ) -> Result<(), StorageError> {
     let failed = |source| StorageError::write("ledger", "snapshot file", source);
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
     write_frame(&mut file, HEAD, &encoding::encode(head)).map_err(failed)?;
     write_frame(&mut file, GLOBALS, globals).map_err(failed)?;
+    let count = write_groups(&mut file, BINDINGS, bindings)?
+        + write_groups(&mut file, IDENTIFIERS, identifiers)?;
+    write_frame(&mut file, END, &count.to_be_bytes()).map_err(failed)?;
+    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+/// Returns how many records there were.
+fn write_groups(
+    file: &mut impl Write,
+    kind: u8,
+    records: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
+) -> Result<u64, StorageError> {
+    let failed = |source| StorageError::write("ledger", "snapshot file", source);
     let (mut group, mut count) = (Vec::with_capacity(FRAME_LEN * 2), 0u64);
-    for record in bindings {
+    for record in records {
         let record = record?;
-        // A binding is a few hundred octets, bounded by what fits in a datagram.
+        // A record is a few hundred octets, bounded by what fits in a datagram.
         group.extend_from_slice(&(record.len() as u32).to_be_bytes());
         group.extend_from_slice(&record);
         count += 1;
         if group.len() >= FRAME_LEN {
-            write_frame(&mut file, BINDINGS, &group).map_err(failed)?;
+            write_frame(file, kind, &group).map_err(failed)?;
             group.clear();
         }
     }
     if !group.is_empty() {
-        write_frame(&mut file, BINDINGS, &group).map_err(failed)?;
+        write_frame(file, kind, &group).map_err(failed)?;
     }
-    write_frame(&mut file, END, &count.to_be_bytes()).map_err(failed)?;
-    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)
+    Ok(count)
 }
 
 fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Result<()> {
@@ -132,11 +152,19 @@ fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Resu
 
 const DAMAGED: StorageError = StorageError::Corrupt { what: "a snapshot file" };
 
-/// Bindings of a snapshot file, one after the other; an item is an error if the file is damaged.
+/// One of many in a snapshot file.
+pub(crate) enum SnapshotRecord {
+    Binding(Box<Binding>),
+    /// A key of [`schema::IDENTIFIERS`].
+    Identifier(Vec<u8>),
+}
+
+/// Records of a snapshot file, one after the other; an item is an error if the file is damaged.
 pub(crate) struct SnapshotReader {
     file: BufReader<File>,
     head: Head,
     globals: Vec<u8>,
+    kind: u8,
     group: Vec<u8>,
     next: usize,
     count: u64,
@@ -155,6 +183,7 @@ impl SnapshotReader {
             file,
             head,
             globals,
+            kind: BINDINGS,
             group: Vec::new(),
             next: 0,
             count: 0,
@@ -162,13 +191,15 @@ impl SnapshotReader {
         })
     }
 
-    fn next_binding(&mut self) -> Result<Option<Binding>, StorageError> {
+    fn next_record(&mut self) -> Result<Option<SnapshotRecord>, StorageError> {
         while self.next == self.group.len() {
             if self.ended {
                 return Ok(None);
             }
             match read_frame(&mut self.file)? {
-                (BINDINGS, group) => (self.group, self.next) = (group, 0),
+                (kind @ (BINDINGS | IDENTIFIERS), group) => {
+                    (self.kind, self.group, self.next) = (kind, group, 0);
+                }
                 (END, count) if count == self.count.to_be_bytes() => self.ended = true,
                 _ => return Err(DAMAGED),
             }
@@ -177,18 +208,21 @@ impl SnapshotReader {
         let (len, rest) = rest.split_first_chunk().ok_or(DAMAGED)?;
         let len = u32::from_be_bytes(*len) as usize;
         let record = rest.get(..len).ok_or(DAMAGED)?;
-        let binding = encoding::decode_binding(record)?;
+        let record = match self.kind {
+            IDENTIFIERS => SnapshotRecord::Identifier(record.to_vec()),
+            _ => SnapshotRecord::Binding(Box::new(encoding::decode_binding(record)?)),
+        };
         self.next += 4 + len;
         self.count += 1;
-        Ok(Some(binding))
+        Ok(Some(record))
     }
 }
 
 impl Iterator for SnapshotReader {
-    type Item = Result<Binding, StorageError>;
+    type Item = Result<SnapshotRecord, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_binding().transpose()
+        self.next_record().transpose()
     }
 }
 
@@ -211,13 +245,18 @@ fn read_frame(file: &mut impl Read) -> Result<(u8, Vec<u8>), StorageError> {
 /// Fills an empty database from a snapshot.
 pub(crate) fn fill(
     db: &DB,
-    bindings: &mut SnapshotReader,
+    records: &mut SnapshotReader,
     write: impl Fn(rocksdb::WriteBatch) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let mut batch = rocksdb::WriteBatch::default();
-    for binding in bindings {
-        let binding = binding?;
-        Record::of(&binding, false).write(db, &mut batch)?;
+    let identifiers = column_family(db, schema::IDENTIFIERS)?;
+    for record in records {
+        match record? {
+            SnapshotRecord::Binding(binding) => {
+                Record::of(&binding, false).write(db, &mut batch)?;
+            }
+            SnapshotRecord::Identifier(key) => batch.put_cf(identifiers, key, []),
+        }
         if batch.size_in_bytes() >= FRAME_LEN * 16 {
             write(std::mem::take(&mut batch))?;
         }

@@ -1,12 +1,56 @@
 //! Which directory holds the ledger database in force.
 //!
 //! A restored snapshot is filled into a new directory, `ledger-<generation>`; one small file names the one that counts, and
-//! is replaced by a rename. A crash leaves either the old or the new one in force, whole.
+//! is replaced by a rename. A crash leaves either the old or the new one in force, whole. The old one's directory goes when
+//! nobody reads it any more.
 
 use crate::StorageError;
 use crate::image::DATABASE;
+use rocksdb::DB;
 use std::io::Write;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An open database with its directory. Whoever holds it reads on after another one has come into force.
+pub(crate) struct OpenDatabase {
+    // In this order: the database is closed before its directory goes.
+    db: DB,
+    dir: Directory,
+}
+
+struct Directory {
+    path: PathBuf,
+    superseded: AtomicBool,
+}
+
+impl OpenDatabase {
+    pub(crate) fn new(db: DB, path: PathBuf) -> OpenDatabase {
+        OpenDatabase { db, dir: Directory { path, superseded: AtomicBool::new(false) } }
+    }
+
+    /// Another one is in force: this one's directory goes with its last user.
+    pub(crate) fn supersede(&self) {
+        self.dir.superseded.store(true, Ordering::Release);
+    }
+}
+
+impl Deref for OpenDatabase {
+    type Target = DB;
+
+    fn deref(&self) -> &DB {
+        &self.db
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if *self.superseded.get_mut() {
+            // Best effort: what is left is removed at the next start.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
 
 /// Names the generation in force.
 const POINTER: &str = "ledger-current";

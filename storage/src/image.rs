@@ -5,7 +5,7 @@
 use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::{IndexKey, StorageError, encoding};
-use replication_ledger::Binding;
+use replication_ledger::{Binding, BindingKey};
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -66,6 +66,24 @@ pub(crate) fn index_key_of(index: IndexKey, binding: &Binding) -> Option<Vec<u8>
     Some(key)
 }
 
+/// Remembers identifiers that are not remembered yet.
+pub(crate) fn write_identifiers<'a>(
+    db: &DB,
+    batch: &mut WriteBatch,
+    keys: impl IntoIterator<Item = &'a BindingKey>,
+) -> Result<(), StorageError> {
+    let identifiers = column_family(db, schema::IDENTIFIERS)?;
+    for key in keys.into_iter().filter_map(schema::identifier_key) {
+        let known = db
+            .get_pinned_cf(identifiers, &key)
+            .map_err(|e| StorageError::read(DATABASE, "an identifier", e))?;
+        if known.is_none() {
+            batch.put_cf(identifiers, key, []);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn write_meta(
     db: &DB,
     batch: &mut WriteBatch,
@@ -94,10 +112,8 @@ pub(crate) fn column_family<'a>(
 }
 
 pub(crate) fn flush_database(db: &DB) -> Result<(), StorageError> {
-    let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
-    let names = [schema::BINDINGS, schema::META].into_iter().chain(indexes);
     let families: Vec<&ColumnFamily> =
-        names.map(|name| column_family(db, name)).collect::<Result<_, _>>()?;
+        schema::all_names().map(|name| column_family(db, name)).collect::<Result<_, _>>()?;
     let mut options = rocksdb::FlushOptions::default();
     options.set_wait(true);
     db.flush_cfs_opt(&families, &options)

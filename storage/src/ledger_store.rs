@@ -18,10 +18,12 @@
 //! **Absent on purpose.** No fsync on the way to a reply: that is the log's.
 
 use crate::checkpoint::{self, SnapshotReader};
-use crate::generations::{current_generation, generation_dir, point_to, remove_other_generations};
+use crate::generations::{
+    OpenDatabase, current_generation, generation_dir, point_to, remove_other_generations,
+};
 use crate::image::{
     DATABASE, Record, address_of, column_family, flush_database, index_key_of, open_database,
-    without_wal, write_meta,
+    without_wal, write_identifiers, write_meta,
 };
 use crate::schema::ledger as schema;
 use crate::table::Table;
@@ -30,7 +32,7 @@ use bytes::Bytes;
 use parking_lot::{
     Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
 };
-use replication_ledger::{Globals, LedgerView, MemberId, Outcome, Stamp};
+use replication_ledger::{BindingKey, Globals, LedgerView, MemberId, Outcome, Stamp};
 use rocksdb::{DB, IteratorMode, WriteBatch};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -126,7 +128,7 @@ struct State {
 }
 
 pub(crate) struct Database {
-    pub(crate) db: Arc<DB>,
+    pub(crate) db: Arc<OpenDatabase>,
     generation: u64,
 }
 
@@ -149,7 +151,7 @@ impl LedgerStore {
         let generation = current_generation(data_dir)?;
         remove_other_generations(data_dir, generation);
         let path = generation_dir(data_dir, generation);
-        let db = Arc::new(open_database(&path)?);
+        let db = Arc::new(OpenDatabase::new(open_database(&path)?, path));
         if generation == 1 {
             point_to(data_dir, generation)?;
         }
@@ -238,11 +240,7 @@ impl LedgerStore {
         index: IndexKey,
         value: &[u8],
     ) -> Result<Vec<Ipv4Addr>, StorageError> {
-        let db = {
-            let database = self.inner.database.lock();
-            self.write_image(&database)?;
-            Arc::clone(&database.db)
-        };
+        let db = self.with_image(|db| Ok(Arc::clone(db)))?;
         let prefix = schema::index_prefix(value);
         let family = column_family(&db, index.column_family())?;
         let mode = IteratorMode::From(&prefix, rocksdb::Direction::Forward);
@@ -269,6 +267,7 @@ impl LedgerStore {
         self.write_image(&database)?;
         let view = self.view();
         let db = &database.db;
+        let identifiers = column_family(db, schema::IDENTIFIERS)?;
         let mut expected: Vec<Vec<Vec<u8>>> = vec![Vec::new(); IndexKey::ALL.len()];
         let mut records = 0;
         let family = column_family(db, schema::BINDINGS)?;
@@ -280,6 +279,13 @@ impl LedgerStore {
             }
             for (keys, index) in expected.iter_mut().zip(IndexKey::ALL) {
                 keys.extend(index_key_of(index, &binding));
+            }
+            for key in
+                BindingKey::remembered_of(&binding).filter_map(|k| schema::identifier_key(&k))
+            {
+                if !matches!(db.get_pinned_cf(identifiers, key), Ok(Some(_))) {
+                    return Err(StorageError::Corrupt { what: "an identifier that was forgotten" });
+                }
             }
             records += 1;
         }
@@ -301,12 +307,14 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// The database with everything applied so far in it, and where that ends.
-    pub(crate) fn image_for_snapshot(&self) -> Result<(Arc<DB>, Head), StorageError> {
+    /// Reads the database with everything applied so far in it, before another image is written.
+    pub(crate) fn with_image<R>(
+        &self,
+        read: impl FnOnce(&Arc<OpenDatabase>) -> Result<R, StorageError>,
+    ) -> Result<R, StorageError> {
         let database = self.inner.database.lock();
         self.write_image(&database)?;
-        let head = self.inner.state.read().head();
-        Ok((Arc::clone(&database.db), head))
+        read(&database.db)
     }
 
     /// Puts a snapshot in the place of everything.
@@ -320,7 +328,7 @@ impl LedgerStore {
         let generation = database.generation + 1;
         let path = generation_dir(&self.inner.data_dir, generation);
         let _ = std::fs::remove_dir_all(&path);
-        let db = Arc::new(open_database(&path)?);
+        let db = Arc::new(OpenDatabase::new(open_database(&path)?, path));
         let write = |batch| {
             db.write_opt(batch, &without_wal())
                 .map_err(|source| StorageError::write(DATABASE, "snapshot", source))
@@ -336,8 +344,7 @@ impl LedgerStore {
         self.inner.flushed_index.store(state.index, Ordering::Release);
         *self.inner.state.write() = state;
         let old = std::mem::replace(&mut *database, Database { db, generation });
-        drop(old.db);
-        let _ = std::fs::remove_dir_all(generation_dir(&self.inner.data_dir, old.generation));
+        old.db.supersede();
         Ok(())
     }
 
@@ -351,13 +358,14 @@ impl LedgerStore {
         let head = state.head();
         // From here on the table counts these as written: nothing may be applied in between. If the write fails, so
         // does the whole member.
-        RwLockUpgradableReadGuard::upgrade(state).table.mark_imaged();
+        let identifiers = RwLockUpgradableReadGuard::upgrade(state).table.mark_imaged();
 
         let db = &database.db;
         let mut batch = WriteBatch::default();
         for record in &records {
             record.write(db, &mut batch)?;
         }
+        write_identifiers(db, &mut batch, &identifiers)?;
         write_meta(db, &mut batch, &head, globals.as_deref())?;
         db.write_opt(batch, &without_wal())
             .map_err(|source| self.failed(StorageError::write(DATABASE, "image", source)))?;
@@ -487,4 +495,4 @@ fn load(db: &DB) -> Result<State, StorageError> {
 
 #[cfg(test)]
 #[path = "ledger_store_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use replication_ledger::{
 
 const SERVER: MemberId = MemberId(1);
 
-fn entry(index: u64, commands: Vec<Command>) -> CommittedEntry {
+pub(crate) fn entry(index: u64, commands: Vec<Command>) -> CommittedEntry {
     let batch = Batch {
         stamp: Stamp::of(Timestamp(1_000_000 + index * 1000)),
         parcels: vec![Parcel { member: SERVER, session: Session(1), sequence: index, commands }],
@@ -19,7 +19,7 @@ fn entry(index: u64, commands: Vec<Command>) -> CommittedEntry {
     }
 }
 
-fn bind(offset: u32, client: u32, circuit: u8) -> Command {
+pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
     let hardware = HardwareAddress::new(1, &client.to_be_bytes());
     Command::Bind(Box::new(Bind {
         address: (u32::from(Ipv4Addr::new(10, 0, 0, 0)) + offset).into(),
@@ -35,7 +35,7 @@ fn bind(offset: u32, client: u32, circuit: u8) -> Command {
 }
 
 /// The first two entries of every test: a server and a pool of 4,000 addresses.
-fn preamble() -> Vec<CommittedEntry> {
+pub(crate) fn preamble() -> Vec<CommittedEntry> {
     let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 16 };
     let subnet = Subnet {
         prefix,
@@ -62,7 +62,7 @@ fn preamble() -> Vec<CommittedEntry> {
     vec![entry(1, vec![enroll, restored]), entry(2, vec![configure])]
 }
 
-fn open(dir: &tempfile::TempDir) -> LedgerStore {
+pub(crate) fn open(dir: &tempfile::TempDir) -> LedgerStore {
     LedgerStore::open(dir.path()).expect("the store opens")
 }
 
@@ -154,7 +154,7 @@ fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// The old handle's thread may still be in its last round.
-fn reopen_when_free(dir: &tempfile::TempDir) -> LedgerStore {
+pub(crate) fn reopen_when_free(dir: &tempfile::TempDir) -> LedgerStore {
     loop {
         match LedgerStore::open(dir.path()) {
             Ok(store) => return store,

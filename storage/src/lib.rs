@@ -14,6 +14,7 @@ mod log_state;
 pub mod log_store;
 pub mod memory;
 pub mod metrics;
+mod past;
 mod schema;
 mod table;
 
@@ -21,5 +22,6 @@ pub use checkpoint::{SnapshotSummary, snapshot_summary};
 pub use error::{Cause, StorageError};
 pub use ledger_store::{CommittedEntry, EntryContent, LedgerStore, ParcelOutcome};
 pub use log_store::{DurableListener, LogBounds, LogStore, OnDurable, RocksLogStore};
+pub use past::Past;
 pub use schema::ledger::IndexKey;
 pub use table::Table;

@@ -88,7 +88,7 @@ pub(crate) mod log {
 
 /// The ledger's database: an image of the applied state, and the indexes that only listings and bulk queries need.
 pub(crate) mod ledger {
-    use replication_ledger::Binding;
+    use replication_ledger::{Binding, BindingKey};
     use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
 
     /// Version of this layout and of what it holds; another one is refused.
@@ -96,6 +96,8 @@ pub(crate) mod ledger {
 
     /// Column family: address (4 octets) → binding.
     pub(crate) const BINDINGS: &str = "bindings";
+    /// Column family: see [`identifier_key`] → nothing. What is here stays for ever.
+    pub(crate) const IDENTIFIERS: &str = "identifiers";
     /// Column family: fixed keys.
     pub(crate) const META: &str = "meta";
 
@@ -181,6 +183,27 @@ pub(crate) mod ledger {
         [&len.to_be_bytes()[..], value].concat()
     }
 
+    /// Where a key of bindings is found: which index, and the value there.
+    pub(crate) fn index_value(key: &BindingKey) -> (IndexKey, Vec<u8>) {
+        match key {
+            BindingKey::Hardware(hardware) => {
+                (IndexKey::Hardware, [&[hardware.htype()], hardware.octets()].concat())
+            }
+            BindingKey::ClientIdentifier(value) => (IndexKey::ClientIdentifier, value.to_vec()),
+            BindingKey::RemoteId(value) => (IndexKey::RemoteId, value.to_vec()),
+            BindingKey::RelayId(value) => (IndexKey::RelayId, value.to_vec()),
+        }
+    }
+
+    /// Sub-option code of option 82 (1), value. None for what is not remembered.
+    pub(crate) fn identifier_key(key: &BindingKey) -> Option<Vec<u8>> {
+        match key {
+            BindingKey::RemoteId(value) => Some([&[2], &value[..]].concat()),
+            BindingKey::RelayId(value) => Some([&[12], &value[..]].concat()),
+            BindingKey::Hardware(_) | BindingKey::ClientIdentifier(_) => None,
+        }
+    }
+
     pub(crate) fn database_options() -> Options {
         let mut options = Options::default();
         options.create_if_missing(true);
@@ -193,18 +216,27 @@ pub(crate) mod ledger {
         options
     }
 
+    /// Every column family that is used.
+    pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
+        let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
+        [BINDINGS, IDENTIFIERS, META].into_iter().chain(indexes)
+    }
+
     pub(crate) fn column_families() -> Vec<ColumnFamilyDescriptor> {
         let cache = Cache::new_lru_cache(32 << 20);
         let of = |name: &str| {
             let mut blocks = BlockBasedOptions::default();
             blocks.set_block_cache(&cache);
+            if name == IDENTIFIERS {
+                // Mostly asked whether it has what it does not have.
+                blocks.set_bloom_filter(10.0, false);
+            }
             let mut options = Options::default();
             options.set_block_based_table_factory(&blocks);
             options.set_compression_type(DBCompressionType::Lz4);
             options.set_write_buffer_size(16 << 20);
             ColumnFamilyDescriptor::new(name, options)
         };
-        let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
-        ["default", BINDINGS, META].into_iter().chain(indexes).map(of).collect()
+        std::iter::once("default").chain(all_names()).map(of).collect()
     }
 }

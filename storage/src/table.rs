@@ -16,8 +16,8 @@ use self::orders::{Orders, REMOTE_ID, Standing};
 use self::pages::{PAGE_LEN, Page, place};
 use hashbrown::HashTable;
 use replication_ledger::{
-    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
-    LedgerView, MemberId, Stamp, Timestamp,
+    AddressRange, Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder,
+    LedgerTable, LedgerView, MemberId, Stamp, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -77,6 +77,8 @@ impl Table {
         let mut table = Table { globals, ..Table::default() };
         for binding in bindings {
             table.put(binding);
+            // The image has them. Dropped one by one, not gathered for a million records.
+            table.orders.take_fresh();
         }
         for slot in std::mem::take(&mut table.changed) {
             let slot = table.slot_mut(slot);
@@ -104,14 +106,15 @@ impl Table {
         }
     }
 
-    /// The image has everything now.
-    pub(crate) fn mark_imaged(&mut self) {
+    /// The image has everything now but these: Remote-IDs and Relay-IDs that records got since the last one.
+    pub(crate) fn mark_imaged(&mut self) -> BTreeSet<BindingKey> {
         for slot in std::mem::take(&mut self.changed) {
             let slot = self.slot_mut(slot);
             slot.changed = false;
             slot.imaged = true;
         }
         self.globals_changed = false;
+        self.orders.take_fresh()
     }
 
     fn slot(&self, slot: u32) -> &Slot {

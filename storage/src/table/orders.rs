@@ -6,9 +6,12 @@
 //! **Model.** Ordered sets of a number and the address; for a Remote-ID the number is its hash. Twelve octets an entry. Each
 //! slot keeps under which numbers it stands, so that a record may be changed in place before it is moved here.
 //!
+//! What a record had for a moment between two images must be remembered too (draft-dtv §7.3), so new identifiers are
+//! gathered here, where every change passes.
+//!
 //! **Hazards.** Two values may have one hash: whoever reads compares the values.
 
-use replication_ledger::Binding;
+use replication_ledger::{Binding, BindingKey};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
@@ -17,25 +20,30 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 /// Sub-option Agent Remote ID (RFC 3046 §3.2).
 pub(super) const REMOTE_ID: u8 = 2;
+/// Sub-option Relay-ID (RFC 6925).
+const RELAY_ID: u8 = 12;
 
-/// Both orders.
+/// Both orders, and which identifiers the next image has to remember.
 #[derive(Default)]
 pub(super) struct Orders {
     by_remote_id: BTreeSet<Key>,
     by_change: BTreeSet<Key>,
     hasher: RandomState,
+    fresh: BTreeSet<BindingKey>,
 }
 
 /// Where one record stands in them.
 #[derive(Clone, Copy)]
 pub(super) struct Standing {
     remote_id: Option<NonZeroU64>,
+    relay_id: Option<NonZeroU64>,
     changed_index: u64,
 }
 
 impl Standing {
     /// Of a slot that was not read yet. No log reaches that index.
-    pub(super) const NOWHERE: Standing = Standing { remote_id: None, changed_index: u64::MAX };
+    pub(super) const NOWHERE: Standing =
+        Standing { remote_id: None, relay_id: None, changed_index: u64::MAX };
 }
 
 /// A number and an address, in words of 32 bits because three of them need no padding.
@@ -61,7 +69,11 @@ impl Orders {
     /// Brings both up to date with a record that stood at `standing` before.
     pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) {
         let address = binding.address;
-        let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.hash(value));
+        let hash_of = |code| binding.relay_sub_option(code).map(|value| self.hash(value));
+        let (remote_id, relay_id) = (hash_of(REMOTE_ID), hash_of(RELAY_ID));
+        if (standing.remote_id, standing.relay_id) != (remote_id, relay_id) {
+            self.fresh.extend(BindingKey::remembered_of(binding));
+        }
         if standing.remote_id != remote_id {
             if let Some(hash) = standing.remote_id {
                 self.by_remote_id.remove(&Key::new(hash.get(), address));
@@ -75,7 +87,7 @@ impl Orders {
             self.by_change.remove(&Key::new(standing.changed_index, address));
             self.by_change.insert(Key::new(changed_index, address));
         }
-        *standing = Standing { remote_id, changed_index };
+        *standing = Standing { remote_id, relay_id, changed_index };
     }
 
     /// Addresses of records with this Remote-ID, ascending, and perhaps of a few others with the same hash.
@@ -96,6 +108,11 @@ impl Orders {
     ) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let after = Excluded(Key::new(index, address));
         self.by_change.range((after, Unbounded)).map(|key| key.address())
+    }
+
+    /// Remote-IDs and Relay-IDs that records got since this was last asked. Most were known before.
+    pub(super) fn take_fresh(&mut self) -> BTreeSet<BindingKey> {
+        std::mem::take(&mut self.fresh)
     }
 
     fn hash(&self, value: &[u8]) -> NonZeroU64 {
