@@ -114,7 +114,7 @@ impl PastView for Past {
     }
 
     fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
-        self.read_binding(address).map_err(lost)
+        self.read_binding(address).map_err(PastLost::from)
     }
 
     fn addresses(
@@ -123,23 +123,26 @@ impl PastView for Past {
         after: Option<Ipv4Addr>,
         limit: usize,
     ) -> Result<Vec<Ipv4Addr>, PastLost> {
-        self.read_addresses(key, after, limit).map_err(lost)
+        self.read_addresses(key, after, limit).map_err(PastLost::from)
     }
 
     fn knows(&self, key: &BindingKey) -> Result<bool, PastLost> {
-        self.read_knows(key).map_err(lost)
+        self.read_knows(key).map_err(PastLost::from)
     }
 }
 
-fn lost(error: StorageError) -> PastLost {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        reason.push_str(": ");
-        reason.push_str(&source.to_string());
-        cause = source.source();
+/// With all its causes: the reason is one line of text.
+impl From<StorageError> for PastLost {
+    fn from(error: StorageError) -> PastLost {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            reason.push_str(": ");
+            reason.push_str(&source.to_string());
+            cause = source.source();
+        }
+        PastLost { reason }
     }
-    PastLost { reason }
 }
 
 #[cfg(test)]

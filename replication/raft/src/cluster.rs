@@ -16,12 +16,14 @@ use crate::proposer::{OnOutcome, Proposer};
 use crate::returning::Returning;
 use crate::rpc::{Introduce, Link};
 use crate::settings::raft_config;
-use crate::state_machine::{AppliedListener, StateMachine, StateMachineStore};
+use crate::state_machine::{
+    AppliedListener, ChangeListener, ChangeListeners, StateMachine, StateMachineStore,
+};
 use crate::transport::{Lane, Lineage, Transport, kind};
 use crate::types::MemberAddress;
 use openraft::{AsyncRuntime, Instant, Raft};
 use parking_lot::{Mutex, RwLock};
-use replication_ledger::{Command, MemberId, Mode, Outcome, Role, SilentReason};
+use replication_ledger::{Command, MemberId, Mode, Outcome, PastLost, Role, SilentReason};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
@@ -163,9 +165,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         let peers = Peers::new(transport, Arc::clone(&identity) as Arc<dyn Introduce>);
         let proposer = Proposer::new(me, Arc::clone(&log));
         let blocks = Blocks::load(Arc::clone(&log))?;
+        let change_listeners: Arc<ChangeListeners> = Arc::default();
         let (state_machine, started) = StateMachine::open(
             Arc::clone(&ledger),
             Arc::clone(&proposer) as Arc<dyn AppliedListener>,
+            Arc::clone(&change_listeners),
         )
         .map_err(stopped)?;
         let raft = Raft::new(
@@ -196,6 +200,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             returning: Returning::default(),
             mode: RwLock::new(Mode::Silent(SilentReason::Starting)),
             mode_listeners: RwLock::default(),
+            change_listeners,
             settled_index: AtomicU64::new(0),
             tokens: Mutex::default(),
             held: RwLock::new(nothing_held),
@@ -258,6 +263,20 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
     /// The applied state, to read for a short while: nothing is applied meanwhile.
     pub fn view(&self) -> impl Deref<Target = S::Table> {
         self.member.ledger.view()
+    }
+
+    /// The applied state of this moment, to be read later, while the present moves on. Blocks for as long as the disk needs to
+    /// take it: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// If the disk failed; the member stops by itself then.
+    pub fn past(&self) -> Result<S::Past, PastLost> {
+        self.member.ledger.past().map_err(PastLost::from)
+    }
+
+    /// Calls `listener` after every change of the applied state, for as long as the member lives.
+    pub fn on_applied(&self, listener: ChangeListener) {
+        self.member.change_listeners.add(listener);
     }
 
     /// The ledger's store.

@@ -9,7 +9,9 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use storage::{CommittedEntry, LedgerStore, ParcelOutcome, StorageError, Table, snapshot_summary};
+use storage::{
+    CommittedEntry, LedgerStore, ParcelOutcome, Past, StorageError, Table, snapshot_summary,
+};
 
 /// Bytes of one chunk of a snapshot.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -67,9 +69,14 @@ impl Drop for SpoolFile {
 
 impl StateMachineStore for DiskLedger {
     type Table = Table;
+    type Past = Past;
 
     fn view(&self) -> impl Deref<Target = Table> {
         self.store.view()
+    }
+
+    fn past(&self) -> Result<Past, StorageError> {
+        self.store.past()
     }
 
     fn mark(&self) -> AppliedMark {

@@ -60,7 +60,7 @@ pub use member::{HeldCheck, ModeListener};
 pub use memory_ledger::MemoryLedger;
 pub use openraft::TokioRuntime;
 pub use proposer::OnOutcome;
-pub use state_machine::{SnapshotSpool, StateMachineStore};
+pub use state_machine::{ChangeListener, SnapshotSpool, StateMachineStore};
 pub use types::{AppliedMark, SnapshotChunks, SnapshotData};
 
 /// A member in production: tokio, RocksDB.

@@ -11,7 +11,7 @@ use crate::packer::{Packed, Packer};
 use crate::parcel_bytes::{self, EncodedParcel};
 use crate::proposer::Proposer;
 use crate::returning::Returning;
-use crate::state_machine::{StateMachine, StateMachineStore};
+use crate::state_machine::{ChangeListeners, StateMachine, StateMachineStore};
 use crate::transport::{Lane, kind};
 use crate::types::{EncodedBatch, MemberAddress, Metrics, Types};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -55,6 +55,7 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) returning: Returning<RT>,
     pub(crate) mode: RwLock<Mode>,
     pub(crate) mode_listeners: RwLock<Vec<ModeListener>>,
+    pub(crate) change_listeners: Arc<ChangeListeners>,
     pub(crate) settled_index: AtomicU64,
     /// Join tokens and the boot time at which each is over.
     pub(crate) tokens: Mutex<BTreeMap<u128, u64>>,

@@ -4,7 +4,9 @@ use crate::state_machine::{SnapshotSpool, StateMachineStore};
 use crate::types::{AppliedMark, SnapshotChunks, SnapshotData};
 use bytes::Bytes;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
-use replication_ledger::{Binding, Globals, LedgerTable, LedgerView, MapTable};
+use replication_ledger::{
+    Binding, BindingKey, Globals, LedgerTable, LedgerView, MapPast, MapTable, Octets,
+};
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
@@ -32,7 +34,9 @@ struct State {
     mark: AppliedMark,
 }
 
-type Encoded = (Option<Vec<u8>>, Option<Vec<u8>>, Globals, Vec<Binding>);
+type Encoded = (Option<Vec<u8>>, Option<Vec<u8>>, Globals, Vec<Binding>, Vec<Identifier>);
+/// A Remote-ID (true) or a Relay-ID.
+type Identifier = (bool, Octets);
 
 impl MemoryLedger {
     /// Power failure: the ledger that a restart finds, as last flushed.
@@ -60,18 +64,27 @@ impl State {
             self.table.bindings_from(Ipv4Addr::UNSPECIFIED).cloned().collect();
         let (position, membership) = (self.mark.position.clone(), self.mark.membership.clone());
         let globals = self.table.globals().clone();
-        let encoded: Encoded = (position, membership, globals, bindings);
+        let remembered = self.table.remembered().filter_map(|key| match key {
+            BindingKey::RemoteId(value) => Some((true, value.clone())),
+            BindingKey::RelayId(value) => Some((false, value.clone())),
+            BindingKey::Hardware(_) | BindingKey::ClientIdentifier(_) => None,
+        });
+        let encoded: Encoded = (position, membership, globals, bindings, remembered.collect());
         encoding::encode(&encoded).into()
     }
 
     fn decode(bytes: &[u8]) -> Result<State, StorageError> {
-        let (position, membership, globals, bindings): Encoded =
+        let (position, membership, globals, bindings, remembered): Encoded =
             encoding::decode(bytes, "ledger snapshot")?;
         let mut table = MapTable::default();
         for binding in bindings {
             table.put(binding);
         }
         *table.globals_mut() = globals;
+        table.remember(remembered.into_iter().map(|(is_remote_id, value)| match is_remote_id {
+            true => BindingKey::RemoteId(value),
+            false => BindingKey::RelayId(value),
+        }));
         Ok(State { table, mark: AppliedMark { position, membership } })
     }
 
@@ -96,11 +109,16 @@ impl State {
 
 impl StateMachineStore for MemoryLedger {
     type Table = MapTable;
+    type Past = MapPast;
 
     fn view(&self) -> impl Deref<Target = MapTable> {
         let guard: MappedRwLockReadGuard<'_, MapTable> =
             RwLockReadGuard::map(self.inner.state.read(), |state| &state.table);
         guard
+    }
+
+    fn past(&self) -> Result<MapPast, StorageError> {
+        Ok(self.inner.state.read().table.past())
     }
 
     fn mark(&self) -> AppliedMark {

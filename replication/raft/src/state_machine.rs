@@ -19,8 +19,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{AsyncRuntime, OptionalSend};
-use parking_lot::Mutex;
-use replication_ledger::LedgerView;
+use parking_lot::{Mutex, RwLock};
+use replication_ledger::{LedgerView, PastView};
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -34,9 +34,17 @@ const APPLY_ENTRIES_MAX: usize = 64;
 pub trait StateMachineStore: Send + Sync + 'static {
     /// How the state is read.
     type Table: LedgerView;
+    /// How the state of one moment is read later.
+    type Past: PastView;
 
     /// The state as applied now. Nothing is applied while it is held.
     fn view(&self) -> impl Deref<Target = Self::Table>;
+
+    /// The present state, to be read later. Blocks for as long as the disk needs to take it; `apply_all` goes on.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn past(&self) -> Result<Self::Past, StorageError>;
 
     /// How far the state is.
     fn mark(&self) -> AppliedMark;
@@ -92,10 +100,29 @@ pub(crate) trait AppliedListener: Send + Sync + 'static {
     fn applied(&self, index: u64, parcels: Vec<ParcelOutcome>);
 }
 
+/// Called after entries were applied here, or a snapshot was; never with a lock of the ledger held. It runs on the task that
+/// applies: it must be quick and must not block.
+pub type ChangeListener = Box<dyn Fn() + Send + Sync>;
+
+/// Everybody who wants to look at the state again after it changed.
+#[derive(Default)]
+pub(crate) struct ChangeListeners(RwLock<Vec<ChangeListener>>);
+
+impl ChangeListeners {
+    pub(crate) fn add(&self, listener: ChangeListener) {
+        self.0.write().push(listener);
+    }
+
+    fn changed(&self) {
+        self.0.read().iter().for_each(|listener| listener());
+    }
+}
+
 /// The state machine as openraft sees it.
 pub(crate) struct StateMachine<RT, S> {
     store: Arc<S>,
     listener: Arc<dyn AppliedListener>,
+    change_listeners: Arc<ChangeListeners>,
     applied: Arc<Mutex<SnapshotMeta>>,
     /// The image that was found at the start, until openraft runs.
     image_at_start: Arc<Mutex<Option<SnapshotMeta>>>,
@@ -118,14 +145,21 @@ impl<RT: AsyncRuntime, S: StateMachineStore> StateMachine<RT, S> {
     pub(crate) fn open(
         store: Arc<S>,
         listener: Arc<dyn AppliedListener>,
+        change_listeners: Arc<ChangeListeners>,
     ) -> io::Result<(StateMachine<RT, S>, Started)> {
         let image = codec::decode_mark(store.mark()).map_err(io::Error::other)?;
         let image_at_start = Arc::new(Mutex::new(Some(image.clone())));
         let started = Started(Arc::clone(&image_at_start));
         let applied = Arc::new(Mutex::new(image));
-        let listener =
-            StateMachine { store, listener, applied, image_at_start, runtime: PhantomData };
-        Ok((listener, started))
+        let state_machine = StateMachine {
+            store,
+            listener,
+            change_listeners,
+            applied,
+            image_at_start,
+            runtime: PhantomData,
+        };
+        Ok((state_machine, started))
     }
 
     fn apply_group(
@@ -138,6 +172,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> StateMachine<RT, S> {
         for (index, parcels) in indexes.into_iter().zip(outcomes) {
             self.listener.applied(index, parcels);
         }
+        self.change_listeners.changed();
         for responder in responders.into_iter().flatten() {
             responder.send(());
         }
@@ -201,6 +236,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> RaftStateMachine<Types<RT>> for Sta
     ) -> Result<(), io::Error> {
         self.store.restore(snapshot).map_err(io::Error::other)?;
         *self.applied.lock() = meta.clone();
+        self.change_listeners.changed();
         Ok(())
     }
 

@@ -19,7 +19,8 @@ impl AppliedListener for NobodyListens {
 
 fn machine<S: StateMachineStore>(ledger: S) -> TestMachine<S> {
     let listener = Arc::new(NobodyListens);
-    let opened = StateMachine::open(Arc::new(ledger), listener as Arc<dyn AppliedListener>);
+    let opened =
+        StateMachine::open(Arc::new(ledger), listener as Arc<dyn AppliedListener>, Arc::default());
     let (machine, started) = opened.expect("an empty ledger opens");
     started.started();
     machine

@@ -2,7 +2,7 @@
 
 mod support;
 
-use replication_ledger::{LedgerView, MemberId, Mode, Outcome, Role};
+use replication_ledger::{LedgerView, MemberId, Mode, Outcome, PastView, Role};
 use replication_raft::{ProductionCluster, ReplicationError, TokioRuntime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -270,4 +270,34 @@ async fn a_member_that_comes_late_gets_a_snapshot_from_disk_to_disk() {
     let again = start_on_disk(2, Role::Server, &address, directories[1].path()).await;
     in_quorum(&again).await;
     told.all_at(&again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_listens_hears_of_a_change_and_finds_it_in_the_present_only() {
+    let _machine = ONE_AT_A_TIME.lock().await;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let member = start_on_disk(1, Role::Server, LOOPBACK, directory.path()).await;
+    member.init().await.expect("founds a cluster");
+    in_quorum(&member).await;
+    configure(&member).await;
+    let address = owned(&member, 1)[0];
+    let past = member.past().expect("the disk is fine");
+    // The listener looks at the ledger itself: no lock is held around it.
+    let (seen, looker) = (Arc::new(AtomicUsize::new(0)), member.clone());
+    let count = Arc::clone(&seen);
+    member.on_applied(Box::new(move || {
+        let bound = looker.view().binding(address).is_some();
+        count.fetch_add(usize::from(bound), Ordering::SeqCst);
+    }));
+    let outcome = member.propose(bind(1, address)).await;
+    assert!(matches!(outcome, Ok(Outcome::Bound { .. })), "{outcome:?}");
+    until::<TokioRuntime>("the change is heard", || seen.load(Ordering::SeqCst) > 0).await;
+
+    let present = member.view().binding(address).cloned().expect("bound");
+    assert!(present.changed_index > past.index());
+    assert_eq!(past.binding(address), Ok(None));
+    let now = member.past().expect("the disk is fine");
+    assert!(present.changed_index <= now.index());
+    assert_eq!(now.binding(address), Ok(Some(present)));
+    member.stop().await.expect("stops");
 }
