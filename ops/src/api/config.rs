@@ -59,7 +59,7 @@ pub(super) async fn put<R: Replica>(
     let command = Command::Configure { replaces_revision, settings: Box::new(settings) };
     match commit(&api, command).await? {
         Outcome::Refused(refusal) => Err(ApiError::Refused(refusal)),
-        Outcome::Bound { .. } | Outcome::Done { .. } => {
+        Outcome::Bound { .. } | Outcome::Done { .. } | Outcome::Merged(_) => {
             let revision = replaces_revision + 1;
             let what = "config apply";
             tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, revision);

@@ -94,7 +94,7 @@ pub(super) async fn release<R: Replica>(
     match commit(&api, Command::Reset { address }).await? {
         Outcome::Refused(Refusal::NoSuchBinding) => Err(no_lease(address)),
         Outcome::Refused(refusal) => Err(ApiError::Refused(refusal)),
-        Outcome::Bound { .. } | Outcome::Done { .. } => {
+        Outcome::Bound { .. } | Outcome::Done { .. } | Outcome::Merged(_) => {
             tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "lease release", %address);
             Ok(StatusCode::NO_CONTENT)
         }

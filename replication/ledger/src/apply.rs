@@ -13,6 +13,7 @@
 use crate::binding::Event;
 use crate::command::{Bind, Command, Outcome, Refusal};
 use crate::reuse;
+use crate::teeth::{Tooth, is_broken};
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
     AddressRange, Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member,
@@ -21,6 +22,8 @@ use crate::{
 use std::net::Ipv4Addr;
 
 mod configure;
+mod epoch;
+mod merge;
 
 /// Applies the log entry at `index`. The answer has one list of outcomes per parcel, one outcome per command.
 pub fn apply(table: &mut impl LedgerTable, index: u64, batch: Batch) -> Vec<Vec<Outcome>> {
@@ -57,9 +60,10 @@ pub fn may_bind(
         match binding.state {
             BindingState::Free => {}
             BindingState::Declined => return Err(Refusal::Declined),
-            _ if binding.client == *client => return Ok(Event::Renew),
-            _ if reservation.is_some_and(|reservation| reservation.names_holder(binding)) => {
-                return Ok(Event::Renew);
+            _ if binding.client == *client
+                || reservation.is_some_and(|reservation| reservation.names_holder(binding)) =>
+            {
+                return epoch::may_renew(globals, binding).map(|()| Event::Renew);
             }
             BindingState::Active => return Err(Refusal::HeldByAnother),
             _ => return Err(Refusal::NotYetFree),
@@ -67,6 +71,7 @@ pub fn may_bind(
     }
     match globals.holders.holder(address) {
         Some(Holder::Owned(owner)) if owner == sender => Ok(Event::Allocate),
+        Some(Holder::Owned(_)) if is_broken(Tooth::NotOwnerBinds) => Ok(Event::Allocate),
         Some(Holder::Owned(_)) => Err(Refusal::NotOwner),
         Some(Holder::Reserved) if reservation.is_some() => Ok(Event::Allocate),
         Some(Holder::Disowned { .. }) => Err(Refusal::Disowned),
@@ -126,6 +131,9 @@ impl<T: LedgerTable> Applying<'_, T> {
             Command::Configure { replaces_revision, settings } => {
                 self.configure(replaces_revision, *settings)
             }
+            Command::Merge(record) => self.merge(*record),
+            Command::AssertPartnerDown(assertion) => self.assert_partner_down(*assertion),
+            Command::Drain { member, draining } => self.drain(member, draining),
         }
     }
 
@@ -136,7 +144,8 @@ impl<T: LedgerTable> Applying<'_, T> {
         if member.role != Role::Server || member.removed {
             return Err(Refusal::NotServer);
         }
-        if member.lost.is_some() || member.session != session {
+        let stale = member.lost.is_some() || member.session != session;
+        if stale && !is_broken(Tooth::StaleSessionTaken) {
             return Err(Refusal::StaleSession);
         }
         Ok(())
@@ -264,8 +273,9 @@ impl<T: LedgerTable> Applying<'_, T> {
     fn free(&mut self, address: Ipv4Addr) -> bool {
         let (index, stamp) = (self.index, self.stamp);
         let Some(binding) = self.table.binding(address) else { return false };
-        if binding.until > stamp.earliest
-            || !reuse::settled_everywhere(self.table.globals(), binding.end_index)
+        let settled = reuse::settled_everywhere(self.table.globals(), binding.end_index);
+        if binding.until > stamp.earliest && !is_broken(Tooth::FreeBeforeOver)
+            || !settled && !is_broken(Tooth::FreeUnsettled)
         {
             return false;
         }
@@ -321,6 +331,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             .holders
             .within(range)
             .filter(|(_, holder)| match holder {
+                Holder::Disowned { .. } if is_broken(Tooth::GrantUnsettled) => true,
                 Holder::Disowned { last: Some(last), index } => {
                     reuse::settled_by(globals, *last, *index)
                 }

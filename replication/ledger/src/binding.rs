@@ -140,6 +140,8 @@ pub enum Event {
     Reset,
     /// Everybody knows of the end.
     Free,
+    /// A member without a quorum gave a declined address to the client that had declined it before.
+    Revive,
 }
 
 /// One row of the table.
@@ -176,6 +178,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Event::EndQuarantine, &[Declined], Reset, "AV-Q4: an end like the others"),
     row(Event::Reset, &[Active], Reset, "AV-Q4, AV-Q5"),
     row(Event::Free, &[Expired, Released, Reset], Free, "AV-Q4: settled, or authority over"),
+    row(Event::Revive, &[Declined], Active, "merge: a newer promise to the same client"),
 ];
 
 #[cfg(test)]
@@ -210,6 +213,7 @@ mod tests {
             Event::EndQuarantine,
             Event::Reset,
             Event::Free,
+            Event::Revive,
         ];
         let mut matrix = String::new();
         for event in events {
@@ -239,6 +243,7 @@ mod tests {
                 "Free expired free",
                 "Free released free",
                 "Free reset free",
+                "Revive declined active",
             ]
         );
     }

@@ -1,8 +1,8 @@
 //! What may enter the log, and what comes of it.
 
 use crate::{
-    BucketMap, ClientKey, HardwareAddress, MemberId, Octets, ReservationKey, Role, Session,
-    Settings, Timestamp,
+    BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, Octets, PartnerDown,
+    ReservationKey, Role, Session, Settings, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -127,6 +127,17 @@ pub enum Command {
         /// What is in force from now on.
         settings: Box<Settings>,
     },
+    /// Something that a member did without a quorum.
+    Merge(Box<JournalRecord>),
+    /// The first command of an epoch that begins with one voter.
+    AssertPartnerDown(Box<PartnerDown>),
+    /// A member is to have no buckets and no free space any more, or again.
+    Drain {
+        /// Which.
+        member: MemberId,
+        /// Away from it, or back.
+        draining: bool,
+    },
 }
 
 /// What a command did.
@@ -146,6 +157,8 @@ pub enum Outcome {
     },
     /// Nothing changed, and why.
     Refused(Refusal),
+    /// The journal record is merged.
+    Merged(Merged),
 }
 
 /// Why a command changed nothing. A closed list: each is a metric label and has a text for the operator.
@@ -183,6 +196,14 @@ pub enum Refusal {
     BadBuckets,
     /// Not everybody knows yet that the old owner let go.
     NotSettled,
+    /// A journal record before this one is not merged yet.
+    MergeGap,
+    /// Another epoch has begun.
+    EpochChanged,
+    /// A member without a quorum does not know whether the address may be promised.
+    NotAlone,
+    /// A member without a quorum may not promise anything, or not for so long.
+    NoAuthority,
 }
 
 impl Refusal {
@@ -205,6 +226,10 @@ impl Refusal {
             Refusal::RevisionChanged => "revision_changed",
             Refusal::BadBuckets => "bad_buckets",
             Refusal::NotSettled => "not_settled",
+            Refusal::MergeGap => "merge_gap",
+            Refusal::EpochChanged => "epoch_changed",
+            Refusal::NotAlone => "not_alone",
+            Refusal::NoAuthority => "no_authority",
         }
     }
 }
@@ -228,6 +253,10 @@ impl std::fmt::Display for Refusal {
             Refusal::RevisionChanged => "the configuration was changed by somebody else meanwhile",
             Refusal::BadBuckets => "the bucket map names somebody who is not a server",
             Refusal::NotSettled => "not every server knows yet that the address was given up",
+            Refusal::MergeGap => "an earlier record of the journal is not merged yet",
+            Refusal::EpochChanged => "another epoch has begun",
+            Refusal::NotAlone => "without a quorum it is not known whether it may be promised",
+            Refusal::NoAuthority => "the authority to promise without a quorum has run out",
         })
     }
 }

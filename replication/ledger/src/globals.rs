@@ -1,8 +1,10 @@
 //! What the ledger knows besides bindings: small, read on every packet, stored whole.
 
-use crate::{BucketMap, Holders, MemberId, Session, Settings, Stamp, Timestamp};
+use crate::{
+    Assertion, BucketMap, Conflict, Holders, MemberId, Session, Settings, Stamp, Timestamp,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
 /// What a member is for.
@@ -80,12 +82,23 @@ pub struct Globals {
     pub holders: Holders,
     /// Merges that found the address promised to somebody else; nothing else may ever count here.
     pub conflicts: u64,
+    /// The newest of these, oldest first, at most [`crate::CONFLICTS_LEN_MAX`].
+    pub conflict_events: VecDeque<Conflict>,
+    /// The newest partner-down assertion.
+    pub assertion: Option<Assertion>,
+    /// Members that are to have neither buckets nor free space.
+    pub draining: BTreeSet<MemberId>,
 }
 
 impl Globals {
     /// The servers in contact, ascending.
     pub fn serving(&self) -> Vec<MemberId> {
         self.members.iter().filter(|(_, m)| m.serves()).map(|(id, _)| *id).collect()
+    }
+
+    /// The servers that buckets and free space are shared among, ascending: those in contact that are not being drained.
+    pub fn sharing(&self) -> Vec<MemberId> {
+        self.serving().into_iter().filter(|id| !self.draining.contains(id)).collect()
     }
 
     /// Every server whose word counts when an address changes hands: all that are enrolled, and the lost and

@@ -18,6 +18,7 @@
 //! network, no hash map whose order could differ between members.
 
 mod apply;
+mod authority;
 mod batch;
 mod binding;
 mod buckets;
@@ -25,34 +26,56 @@ mod command;
 mod globals;
 mod identity;
 pub mod invariants;
+mod isolated;
 mod leasequery_settings;
 mod map_table;
+mod merge;
 mod mode;
+mod narrowing;
 mod octets;
 mod ownership;
+mod partner_down;
 mod past;
 pub mod planning;
 mod reservations;
 mod reuse;
 mod settings;
 mod stamp;
+#[cfg(feature = "teeth")]
+pub mod teeth;
+#[cfg(not(feature = "teeth"))]
+#[allow(dead_code, reason = "some rules are broken only in the simulation")]
+mod teeth;
 pub mod view;
 
 pub use apply::{apply, may_bind};
+pub use authority::{
+    Authority, BootTime, Bound, EchoBook, PAUSE_MAX_MILLIS, Round, StoredAuthority, VoterStanding,
+    may_be_lost, voter_standing,
+};
 pub use batch::{Batch, Parcel};
 pub use binding::{Binding, BindingState, Event, TRANSITIONS, Transition};
 pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
 pub use command::{Bind, Command, Outcome, Refusal};
 pub use globals::{Globals, Lost, Member, Role};
 pub use identity::{ClientKey, HardwareAddress, MemberId, Session};
+pub use isolated::{Alone, AloneGrant, IsolatedView, Moment};
 pub use leasequery_settings::{
     ActiveLeasequerySettings, AuthenticationProtocol, DraftNumbers, LeasequeryDialect,
     LeasequeryKind, LeasequerySecret, LeasequerySettings, RequestorSettings,
 };
 pub use map_table::{MapPast, MapTable};
+pub use merge::{
+    CONFLICTS_LEN_MAX, Conflict, JournalKind, JournalRecord, Merged, StandingBinding,
+    merged_sequence, plan_merges,
+};
 pub use mode::{Mode, ModeFacts, SilentReason};
+pub use narrowing::Narrowing;
 pub use octets::Octets;
 pub use ownership::{Holder, Holders};
+pub use partner_down::{
+    Assertion, Lossy, PartnerDown, lease_seconds_max, plan_assertion, waits_for_unseen,
+};
 pub use past::{BindingKey, PastLost, PastView};
 pub use reservations::{Reservation, ReservationKey};
 pub use reuse::{authority_over, settled_everywhere};

@@ -89,15 +89,22 @@ pub struct ModeFacts {
     pub clock_sane: bool,
     /// Its disk takes writes.
     pub disk_writable: bool,
+    /// It has authority to promise alone ([`crate::Bound`] is not over).
+    pub may_serve_alone: bool,
+    /// Its epoch began by an assertion that the others are down, and it is still the only voter.
+    pub sole: bool,
 }
 
 impl ModeFacts {
-    /// The mode that follows. Until isolated mode exists a member without a quorum is silent.
+    /// The mode that follows.
+    // A doubtful clock or disk silences a member in every mode; what is heard of a leader ends isolated service at once.
     pub fn mode(self) -> Mode {
         if !self.disk_writable {
             Mode::Silent(SilentReason::DiskFailed)
         } else if !self.clock_sane {
             Mode::Silent(SilentReason::ClockInDoubt)
+        } else if !self.quorum_in_contact && self.is_voter && self.may_serve_alone {
+            Mode::Isolated
         } else if !self.quorum_in_contact {
             Mode::Silent(match self.had_contact {
                 true => SilentReason::NoQuorum,
@@ -107,6 +114,8 @@ impl ModeFacts {
             Mode::Silent(SilentReason::NotVoter)
         } else if !self.return_complete {
             Mode::Silent(SilentReason::Returning)
+        } else if self.sole {
+            Mode::Sole
         } else {
             Mode::Quorum
         }
@@ -126,6 +135,8 @@ mod tests {
             is_voter: true,
             clock_sane: true,
             disk_writable: true,
+            may_serve_alone: false,
+            sole: false,
         };
         let check = |facts: ModeFacts, expected: Mode| assert_eq!(facts.mode(), expected);
         use SilentReason::*;
@@ -137,6 +148,17 @@ mod tests {
         check(starting, Mode::Silent(Starting));
         check(ModeFacts { is_voter: false, ..good }, Mode::Silent(NotVoter));
         check(ModeFacts { return_complete: false, ..good }, Mode::Silent(Returning));
+        let alone = ModeFacts { quorum_in_contact: false, may_serve_alone: true, ..good };
+        check(alone, Mode::Isolated);
+        check(ModeFacts { had_contact: false, ..alone }, Mode::Isolated);
+        check(ModeFacts { is_voter: false, ..alone }, Mode::Silent(NoQuorum));
+        check(ModeFacts { disk_writable: false, ..alone }, Mode::Silent(DiskFailed));
+        check(ModeFacts { clock_sane: false, ..alone }, Mode::Silent(ClockInDoubt));
+        check(ModeFacts { quorum_in_contact: true, ..alone }, Mode::Quorum);
+        let back = ModeFacts { quorum_in_contact: true, return_complete: false, ..alone };
+        check(back, Mode::Silent(Returning));
+        check(ModeFacts { sole: true, ..good }, Mode::Sole);
+        check(ModeFacts { sole: true, return_complete: false, ..good }, Mode::Silent(Returning));
         assert!(Mode::Quorum.serves() && !Mode::Silent(NoQuorum).serves());
     }
 }

@@ -68,7 +68,7 @@ fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<C
     for part in pools {
         let pool = globals.settings.pools().find(|pool| pool.contains(part.first));
         let poorest = pool.and_then(|pool| {
-            globals.serving().into_iter().min_by_key(|id| (view.free_count(*id, pool), *id))
+            globals.sharing().into_iter().min_by_key(|id| (view.free_count(*id, pool), *id))
         });
         if let Some(owner) = poorest {
             commands.push(Command::Grant {
@@ -90,7 +90,10 @@ pub fn plan_disowns(
     is_held: impl Fn(Ipv4Addr) -> bool,
 ) -> Vec<Command> {
     let globals = view.globals();
-    let serving = globals.serving();
+    if globals.draining.contains(&me) {
+        return plan_drain(view, me, is_held);
+    }
+    let serving = globals.sharing();
     if serving.len() < 2 || !serving.contains(&me) {
         return Vec::new();
     }
@@ -108,6 +111,55 @@ pub fn plan_disowns(
         }
     }
     commands
+}
+
+/// A server that is being drained: everything that it owns, free or not, but what it offered a moment ago.
+fn plan_drain(
+    view: &impl LedgerView,
+    me: MemberId,
+    is_held: impl Fn(Ipv4Addr) -> bool,
+) -> Vec<Command> {
+    let owned = view.globals().holders.iter();
+    let owned = owned.filter(|(_, holder)| *holder == Holder::Owned(me));
+    let pieces = owned.flat_map(|(range, _)| without_held(range, &is_held));
+    pieces.map(|piece| Command::Disown { first: piece.first, last: piece.last }).collect()
+}
+
+/// What keeps a drained member from being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainLeft {
+    /// Buckets that are still its own.
+    pub buckets: usize,
+    /// Addresses that it still owns.
+    pub owned: u64,
+    /// Addresses that it let go of and that nobody has been granted yet.
+    pub moving: u64,
+    /// Other servers in contact that do not know everything yet that the log holds of it.
+    pub unsettled: usize,
+}
+
+impl DrainLeft {
+    /// True if the member can be stopped and nobody misses it.
+    pub fn is_done(self) -> bool {
+        self == DrainLeft { buckets: 0, owned: 0, moving: 0, unsettled: 0 }
+    }
+}
+
+/// How far a drain has come. `since` is the log index of its newest step: of what came after it nothing needs to be known.
+pub fn drain_left(globals: &Globals, member: MemberId, since: u64) -> DrainLeft {
+    let size_where = |wanted: &dyn Fn(Holder) -> bool| -> u64 {
+        let ranges = globals.holders.iter().filter(|(_, holder)| wanted(*holder));
+        ranges.map(|(range, _)| range.size()).sum()
+    };
+    let others = globals.servers().filter(|(id, other)| *id != member && other.serves());
+    DrainLeft {
+        buckets: globals.buckets.owners().iter().filter(|owner| **owner == member).count(),
+        owned: size_where(&|holder| holder == Holder::Owned(member)),
+        moving: size_where(
+            &|holder| matches!(holder, Holder::Disowned { last, .. } if last == Some(member)),
+        ),
+        unsettled: others.filter(|(_, other)| other.settled_index < since).count(),
+    }
 }
 
 /// Lets go of `count` free addresses from the end of what this server owns in the pool.
@@ -181,7 +233,7 @@ fn without_held(range: AddressRange, is_held: &impl Fn(Ipv4Addr) -> bool) -> Vec
 
 /// Leader: the bucket map that the servers in contact should share, if it is not so already [AV-Q7].
 pub fn plan_buckets(globals: &Globals) -> Option<Command> {
-    let buckets: BucketMap = globals.buckets.shared_by(&globals.serving());
+    let buckets: BucketMap = globals.buckets.shared_by(&globals.sharing());
     (buckets != globals.buckets).then_some(Command::SetBuckets { buckets })
 }
 

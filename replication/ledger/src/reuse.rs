@@ -8,12 +8,15 @@
 //! known to hold the newer one (*settled*), or be known to have stopped acting (*authority over*).
 //!
 //! **Rules.** AV-Q4, AV-Q5, AV-Q9, here and nowhere else. Only `apply` and the planning functions call this.
+//! After a lossy recovery nothing changes hands at all until what the survivor never saw is over.
 //!
 //! **Hazards.** A crash between the two steps: the address waits, nothing is lost. A settled index of a
 //! member that was wiped: a wiped member gets a new id. Removed members keep counting until their time is over.
 //!
 //! **Absent on purpose.** No clock, no retry, no knowledge of pools.
 
+use crate::partner_down::waits_for_unseen;
+use crate::teeth::{Tooth, is_broken};
 use crate::{Globals, Member, MemberId};
 
 /// True if this member can no longer act on anything it knew when it was lost: committed as lost, and the
@@ -23,6 +26,9 @@ pub fn authority_over(globals: &Globals, member: &Member) -> bool {
     member.lost.is_some_and(|lost| {
         let wait =
             globals.settings.mclt_max_seconds.saturating_add(globals.settings.margin_seconds);
+        let at_once = is_broken(Tooth::PartnerDownAtOnce)
+            && globals.assertion.is_some_and(|assertion| assertion.index == lost.index);
+        let wait = if at_once { 0 } else { wait };
         globals.stamp.earliest >= lost.at.plus_seconds(wait)
     })
 }
@@ -30,15 +36,21 @@ pub fn authority_over(globals: &Globals, member: &Member) -> bool {
 /// True if every server has settled this log index or has no authority left.
 // [AV-Q4] Both ways out: settled by all, or lost and waited for.
 pub fn settled_everywhere(globals: &Globals, index: u64) -> bool {
-    globals.servers().all(|(_, member)| is_bound_by(globals, member, index))
+    !waits(globals) && globals.servers().all(|(_, member)| is_bound_by(globals, member, index))
+}
+
+fn waits(globals: &Globals) -> bool {
+    waits_for_unseen(globals) && !is_broken(Tooth::LossyEarly)
 }
 
 /// True if this one server has settled the index or has no authority left; a member that never existed
 /// cannot act.
 pub(crate) fn settled_by(globals: &Globals, member: MemberId, index: u64) -> bool {
-    globals.members.get(&member).is_none_or(|member| is_bound_by(globals, member, index))
+    let bound = |member| is_bound_by(globals, member, index);
+    !waits(globals) && globals.members.get(&member).is_none_or(bound)
 }
 
+/// True if this server acts on nothing older than the index any more, because it knows or because its time is over.
 fn is_bound_by(globals: &Globals, member: &Member, index: u64) -> bool {
     member.settled_index >= index || authority_over(globals, member)
 }

@@ -52,6 +52,11 @@ pub trait LedgerView {
     /// Ended bindings that wait to become free, oldest end first, at most `limit`.
     fn ended(&self, limit: usize) -> Vec<Ipv4Addr>;
 
+    /// The longest lease that may be promised by this view, in seconds; none if only policy limits it.
+    fn lease_limit_seconds(&self) -> Option<u32> {
+        None
+    }
+
     /// True if an end or a letting go waits for members to settle it.
     fn awaits_settling(&self) -> bool {
         !self.ended(1).is_empty()

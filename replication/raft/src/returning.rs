@@ -94,6 +94,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             is_voter: self.is_voter(self.me()),
             clock_sane: self.contact.clock_is_sane(leader, self.me(), voters),
             disk_writable: metrics.running_state.is_ok(),
+            // Nothing is promised without a quorum before there is a journal.
+            may_serve_alone: false,
+            sole: false,
         };
         drop(state);
         self.set_mode(facts.mode());

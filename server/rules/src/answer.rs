@@ -27,6 +27,8 @@ pub struct PendingReply {
     pub address: Ipv4Addr,
     /// Other members answer under the same option 54.
     pub shared_identifier: bool,
+    /// This member has no quorum: what it refuses, others may know better.
+    pub isolated: bool,
 }
 
 /// What leaves.
@@ -58,14 +60,18 @@ pub fn answer(
             None => Answer::Drop(DropReason::Refused(*refusal)),
         },
         // A `Bind` has no such outcome; without a promise there is no DHCPACK.
-        Outcome::Done { .. } => Answer::Drop(DropReason::NotProposed),
+        Outcome::Done { .. } | Outcome::Merged(_) => Answer::Drop(DropReason::NotProposed),
     }
 }
 
 /// What a DHCPNAK says about this refusal; none if there must be none.
+// [AV-I3] Without a quorum a refusal is only about what this member knows.
 // [H-47] A refusal is committed knowledge about the address. Where it is only about this member (its session, its
 // ownership) another member may know better, and this one is silent.
 fn explanation(pending: &PendingReply, refusal: Refusal) -> Option<&'static str> {
+    if pending.isolated {
+        return None;
+    }
     match refusal {
         Refusal::HeldByAnother => Some("the address is in use by another client"),
         Refusal::NotYetFree => Some("the address was another client's"),
@@ -92,7 +98,7 @@ mod tests {
     fn a_nak_follows_only_from_what_is_surely_known_of_the_address() {
         let check = |state, shared_identifier, refusal, naks: bool| {
             let address = Ipv4Addr::new(10, 0, 0, 1);
-            let pending = PendingReply { state, address, shared_identifier };
+            let pending = PendingReply { state, address, shared_identifier, isolated: false };
             assert_eq!(explanation(&pending, refusal).is_some(), naks, "{pending:?} {refusal:?}");
         };
         use RequestState::*;
@@ -109,12 +115,29 @@ mod tests {
         }
     }
 
+    // proves [AV-I3]
+    #[test]
+    fn a_member_without_a_quorum_refuses_in_silence() {
+        use RequestState::*;
+        for state in [Selecting, InitReboot, Renewing, Rebinding] {
+            let address = Ipv4Addr::new(10, 0, 0, 1);
+            let pending = PendingReply { state, address, shared_identifier: false, isolated: true };
+            for refusal in [Refusal::HeldByAnother, Refusal::NotOwner, Refusal::NotAlone] {
+                assert_eq!(explanation(&pending, refusal), None, "{pending:?} {refusal:?}");
+            }
+        }
+    }
+
     // proves [AV-Q1]
     #[test]
     fn an_ack_leaves_only_for_a_promise_that_stands() {
         let address = Ipv4Addr::new(10, 0, 0, 1);
-        let pending =
-            PendingReply { state: RequestState::Selecting, address, shared_identifier: false };
+        let pending = PendingReply {
+            state: RequestState::Selecting,
+            address,
+            shared_identifier: false,
+            isolated: false,
+        };
         let mut buffer = Vec::new();
         let bound = Outcome::Bound { until: Timestamp(2), cltt: Timestamp(1) };
         assert_eq!(answer(&pending, &bound, &[], &mut buffer), Answer::Ack);

@@ -1,6 +1,6 @@
 //! DHCPDISCOVER (RFC 2131 section 4.3.1).
 
-use super::{Decided, server_identifier};
+use super::{Decided, limited, server_identifier};
 use crate::allocator::{self, Choice};
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{LeaseTerms, granted, granted_again};
@@ -27,7 +27,7 @@ pub(super) fn discover<'m, V: LedgerView>(
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
     offers.hold(choice.address, &request.client, situation.now);
     let Choice { address, subnet, reservation } = choice;
-    let lease_seconds = offered_seconds(&request, &choice, situation);
+    let lease_seconds = limited(offered_seconds(&request, &choice, situation), situation);
     Ok(Intent::Reply(ReplyPlan {
         message,
         message_type: MessageType::Offer,

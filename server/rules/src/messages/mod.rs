@@ -74,13 +74,20 @@ struct Grant<'m> {
     shared_identifier: bool,
 }
 
+/// A lease time within what this member may promise now.
+// [AV-I4] Without a quorum a promise is short; the client is told what is promised.
+fn limited<V: LedgerView>(lease_seconds: u32, situation: &Situation<'_, V>) -> u32 {
+    situation.view.lease_limit_seconds().map_or(lease_seconds, |limit| lease_seconds.min(limit))
+}
+
 /// The proposal to promise an address, and the DHCPACK for it.
 fn promise<'m, V: LedgerView>(
     request: Request<'m>,
     grant: Grant<'m>,
     situation: &Situation<'m, V>,
 ) -> Intent<'m> {
-    let Grant { address, lease_seconds, subnet, reservation, .. } = grant;
+    let Grant { address, subnet, reservation, .. } = grant;
+    let lease_seconds = limited(grant.lease_seconds, situation);
     let message = request.message;
     let ack = ReplyPlan {
         message,
@@ -104,8 +111,12 @@ fn promise<'m, V: LedgerView>(
         host_name: message.host_name().unwrap_or_default().into(),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
     };
-    let pending =
-        PendingReply { state: grant.state, address, shared_identifier: grant.shared_identifier };
+    let pending = PendingReply {
+        state: grant.state,
+        address,
+        shared_identifier: grant.shared_identifier,
+        isolated: situation.mode == Mode::Isolated,
+    };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }
 

@@ -21,7 +21,7 @@ use crate::reply::ReplyPlan;
 use crate::request::{RelayWords, Request, Situation};
 use crate::responsibility::{self, Addressee};
 use crate::subnet_selection;
-use replication_ledger::{Binding, BindingState, LedgerView, Subnet};
+use replication_ledger::{Binding, BindingState, LedgerView, Mode, Subnet};
 use std::net::Ipv4Addr;
 
 const WRONG_NETWORK: &str = "the address is not on this network";
@@ -95,7 +95,11 @@ fn select<'m, V: LedgerView>(
     let Some(subnet) = link.subnet_of(address) else { return nak(WRONG_NETWORK) };
     let binding = binding_of(&request, address, situation);
     if binding.is_none() && offers.is_held_for_another(address, &request.client, situation.now) {
-        return nak(OFFER_OVER);
+        return if situation.mode == Mode::Isolated {
+            Err(DropReason::NoAddress)
+        } else {
+            nak(OFFER_OVER)
+        };
     }
     let (times, asked) = (&subnet.lease, message.lease_time_seconds());
     let lease_seconds = match binding {
@@ -138,7 +142,9 @@ fn verify<'m, V: LedgerView>(
     };
     let reservation = allocator::reservation_at(&request, subnet, address, &relay);
     if binding.is_none() && reservation.is_none() {
-        if has_other_address(&request, address, situation) {
+        // [AV-I3] Without a quorum a member knows what it promised, not what others did: only a wrong link is surely wrong.
+        let knows = situation.mode != Mode::Isolated;
+        if knows && has_other_address(&request, address, situation) {
             // [H-46] A known client with another address.
             return nak(WRONG_ADDRESS);
         }

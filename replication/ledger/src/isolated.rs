@@ -1,0 +1,499 @@
+//! # Isolated mode: what a member may promise alone
+//!
+//! **Problem.** A member without a quorum goes on serving. Whatever it does must agree with everything the others may do
+//! meanwhile, of which it knows nothing.
+//!
+//! **Model.** [`Alone`] is drawn up when the member becomes isolated: its applied state, a [`Narrowing`] by what is not known to be
+//! committed, and the blocks that it may have used before a crash (AV-Q8). Each promise is one [`JournalRecord`], which is put into
+//! an overlay over the applied state as soon as it is written, and answered when it is durable. [`IsolatedView`] is the
+//! two together as a [`LedgerView`], so that the rules for packets decide on it as on any other.
+//!
+//! **Rules.** AV-I1 to AV-I4 in [`Alone::promise`] and [`Alone::end`], AV-I6 in the view. An address goes to its client again, or is free and
+//! this member's own, or is reserved for that client: nothing else.
+//!
+//! **Hazards.** The view offers less than could be promised (what is named in an unconfirmed entry is offered to nobody new), and may
+//! offer what is refused a moment later: the promise is checked for itself. *Clocks*: the end of a promise counts on the boot clock, which nobody
+//! sets; what the journal says of it is wall time, for people and for the merge.
+//!
+//! **Absent on purpose.** Disk, clocks, the decision when isolation begins and ends.
+
+use crate::authority::{BootTime, Bound};
+use crate::teeth::{Tooth, is_broken};
+use crate::view::LedgerView;
+use crate::{
+    AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, HardwareAddress,
+    Holder, JournalKind, JournalRecord, MemberId, Narrowing, Octets, Refusal, Session, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// A member's knowledge while it is isolated, besides its applied state.
+#[derive(Clone, Debug)]
+pub struct Alone {
+    me: MemberId,
+    session: Session,
+    narrowing: Narrowing,
+    barred: Vec<AddressRange>,
+    /// What the packet path sees: nothing is offered that could not be promised.
+    globals: Globals,
+    overlay: BTreeMap<Ipv4Addr, Binding>,
+    next_sequence: u64,
+    lease_limit_seconds: Option<u32>,
+}
+
+/// A promise that may be answered once its record is durable in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AloneGrant {
+    /// What goes into the journal.
+    pub record: JournalRecord,
+    /// The lease time to tell the client.
+    pub lease_seconds: u32,
+    /// The reply must not leave later than this: the client counts from its arrival.
+    pub answer_before: BootTime,
+}
+
+/// How late a reply may leave after the promise was judged. Below every margin in use.
+const ANSWER_WITHIN_MILLIS: i64 = 2_000;
+
+/// A member's two clocks at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Its wall clock without steps.
+    pub wall: Timestamp,
+    /// Its boot clock.
+    pub boot: BootTime,
+}
+
+impl Alone {
+    /// Isolation begins. `journal` is everything in the member's journal that it has not applied as merged, ascending; `barred` the
+    /// blocks that it had in use before a crash.
+    pub fn begin(
+        applied: &impl LedgerView,
+        me: MemberId,
+        session: Session,
+        narrowing: Narrowing,
+        barred: Vec<AddressRange>,
+        journal: &[JournalRecord],
+    ) -> Alone {
+        let merged = crate::merge::merged_sequence(applied.globals(), me);
+        let globals = narrowed(applied.globals(), me, &narrowing, &barred);
+        let mut alone = Alone {
+            me,
+            session,
+            narrowing,
+            barred,
+            globals,
+            overlay: BTreeMap::new(),
+            next_sequence: merged + 1,
+            lease_limit_seconds: None,
+        };
+        for record in journal.iter().filter(|record| record.sequence > merged) {
+            alone.record(applied, record);
+        }
+        alone
+    }
+
+    /// A promise to a client, if this member may make it alone. The record must be handed to [`Alone::record`] at once,
+    /// and the client be answered only when it is durable.
+    ///
+    /// # Errors
+    /// Why it may not. Never a reason for a DHCPNAK: the others may know better (AV-I3).
+    pub fn promise(
+        &self,
+        applied: &impl LedgerView,
+        bind: &Bind,
+        now: Moment,
+        bound: Bound,
+    ) -> Result<AloneGrant, Refusal> {
+        let settings = &applied.globals().settings;
+        let lease = bound.lease_seconds_max(now.boot, settings.mclt_seconds);
+        let lease_max = lease.ok_or(Refusal::NoAuthority)?;
+        if !self.narrowing.allows(bind.address, &bind.client, settings) {
+            return Err(Refusal::NotAlone);
+        }
+        let binding = self.binding_in(applied, bind.address);
+        self.may_promise(applied, bind, binding, now, bound)?;
+        // [AV-I4] No promise ends later than MCLT from now, or than the bound.
+        let lease_seconds = match is_broken(Tooth::PromiseTooLong) {
+            true => bind.lease_seconds,
+            false => bind.lease_seconds.min(lease_max),
+        };
+        let until = now.wall.plus_seconds(lease_seconds);
+        let record = self.record_of(applied, bind, JournalKind::Promise, until, now, binding);
+        let answer_before = now.boot.plus_millis(ANSWER_WITHIN_MILLIS);
+        Ok(AloneGrant { record, lease_seconds, answer_before })
+    }
+
+    /// Whether the address may be this client's, by the state alone.
+    fn may_promise(
+        &self,
+        applied: &impl LedgerView,
+        bind: &Bind,
+        binding: Option<&Binding>,
+        now: Moment,
+        bound: Bound,
+    ) -> Result<(), Refusal> {
+        let globals = applied.globals();
+        let reservation = globals.settings.reservation_of(bind.address);
+        if reservation.is_some_and(|r| Some(&r.key) != bind.reservation.as_ref()) {
+            return Err(Refusal::ReservedForAnother);
+        }
+        if reservation.is_none() && !globals.settings.in_pool(bind.address) {
+            return Err(Refusal::NoPool);
+        }
+        let taken = binding.filter(|binding| binding.state != BindingState::Free);
+        let Some(binding) = taken else { return self.may_allocate(globals, bind.address) };
+        let theirs = binding.client == bind.client
+            || reservation.is_some_and(|reservation| reservation.names_holder(binding));
+        match (binding.state, theirs) {
+            // [AV-I4] Whoever is bounded as a whole does not revive what has expired in its view.
+            (BindingState::Active, true)
+                if bound != Bound::Open
+                    && binding.until <= now.wall
+                    && !is_broken(Tooth::IsolatedRenewsEnded) =>
+            {
+                Err(Refusal::NotAlone)
+            }
+            (BindingState::Active, true) => Ok(()),
+            (state, true) if state.is_ended() && is_broken(Tooth::IsolatedRenewsEnded) => Ok(()),
+            (state, false) if state.is_ended() && is_broken(Tooth::IsolatedFreesReleased) => Ok(()),
+            // [AV-I3] What has ended is nobody's, not even its last client's: the others may know that it is free.
+            (BindingState::Declined, _) => Err(Refusal::Declined),
+            (BindingState::Active, false) => Err(Refusal::HeldByAnother),
+            _ => Err(Refusal::NotYetFree),
+        }
+    }
+
+    // [AV-I2] Free and its own, or reserved for this client; not what it may have given away before a crash.
+    fn may_allocate(&self, globals: &Globals, address: Ipv4Addr) -> Result<(), Refusal> {
+        if self.narrowing.lets_go(address) {
+            return Err(Refusal::Disowned);
+        }
+        let barred = self.barred.iter().any(|block| block.contains(address));
+        if barred && !is_broken(Tooth::BarredIgnored) {
+            return Err(Refusal::NotAlone);
+        }
+        match globals.holders.holder(address) {
+            Some(Holder::Owned(owner)) if owner == self.me => Ok(()),
+            // The key was compared before.
+            Some(Holder::Reserved) => Ok(()),
+            Some(Holder::Owned(_)) if is_broken(Tooth::NotOwnerBinds) => Ok(()),
+            Some(Holder::Owned(_)) => Err(Refusal::NotOwner),
+            Some(Holder::Disowned { .. }) => Err(Refusal::Disowned),
+            None => Err(Refusal::NoPool),
+        }
+    }
+
+    /// A release or a decline by the client that holds the address: journaled, and freeing nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchBinding`] if the client does not hold it in this view.
+    // [AV-I3] In this view the address is ended from then on, and so is nobody's.
+    pub fn end(
+        &self,
+        applied: &impl LedgerView,
+        address: Ipv4Addr,
+        client: &ClientKey,
+        quarantine_seconds: Option<u32>,
+        now: Moment,
+    ) -> Result<JournalRecord, Refusal> {
+        let binding = self.binding_in(applied, address);
+        let binding = binding
+            .filter(|binding| binding.state == BindingState::Active && binding.client == *client)
+            .ok_or(Refusal::NoSuchBinding)?;
+        let kind = match quarantine_seconds {
+            Some(_) => JournalKind::Decline,
+            None => JournalKind::Release,
+        };
+        let until = now.wall.plus_seconds(quarantine_seconds.unwrap_or(0));
+        let reservation = applied.globals().settings.reservation_of(address);
+        let bind = Bind {
+            address,
+            client: client.clone(),
+            hardware: binding.hardware,
+            lease_seconds: 0,
+            reservation: reservation.map(|reservation| reservation.key.clone()),
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            relay_agent_information: Octets::default(),
+            host_name: Octets::default(),
+            vendor_class_identifier: Octets::default(),
+        };
+        Ok(self.record_of(applied, &bind, kind, until, now, Some(binding)))
+    }
+
+    fn record_of(
+        &self,
+        applied: &impl LedgerView,
+        bind: &Bind,
+        kind: JournalKind,
+        until: Timestamp,
+        now: Moment,
+        binding: Option<&Binding>,
+    ) -> JournalRecord {
+        JournalRecord {
+            member: self.me,
+            session: self.session,
+            sequence: self.next_sequence,
+            kind,
+            address: bind.address,
+            client: bind.client.clone(),
+            hardware: bind.hardware,
+            until,
+            // [AV-I6] Newer than what it follows, whatever the clocks say: the newest answer names the newest client.
+            cltt: binding.map_or(now.wall, |binding| now.wall.max(Timestamp(binding.cltt.0 + 1))),
+            base_index: applied.binding(bind.address).map_or(0, |known| known.changed_index),
+            given_up: false,
+            reservation: bind.reservation.clone(),
+            giaddr: bind.giaddr,
+            relay_agent_information: bind.relay_agent_information.clone(),
+            host_name: bind.host_name.clone(),
+            vendor_class_identifier: bind.vendor_class_identifier.clone(),
+        }
+    }
+
+    /// The record is written to the journal: the view shows it from now on.
+    pub fn record(&mut self, applied: &impl LedgerView, record: &JournalRecord) {
+        let binding = merged_over(self.binding_in(applied, record.address), record);
+        self.overlay.insert(record.address, binding);
+        self.next_sequence = self.next_sequence.max(record.sequence + 1);
+    }
+
+    /// The longest lease to offer from now on; the bound moves on as time passes.
+    pub fn limit_leases(&mut self, seconds: Option<u32>) {
+        self.lease_limit_seconds = Some(seconds.unwrap_or(0));
+    }
+
+    /// The applied state with this on top.
+    pub fn view<'a, V: LedgerView>(&'a self, applied: &'a V) -> IsolatedView<'a, V> {
+        IsolatedView { applied, alone: self }
+    }
+
+    /// The isolation in which the records are made.
+    pub fn session(&self) -> Session {
+        self.session
+    }
+
+    fn binding_in<'a>(
+        &'a self,
+        applied: &'a impl LedgerView,
+        address: Ipv4Addr,
+    ) -> Option<&'a Binding> {
+        newer(self.overlay.get(&address), applied.binding(address))
+    }
+}
+
+// [AV-I6] Of the journal and the applied state, the newer client-last-transaction-time.
+fn newer<'a>(journaled: Option<&'a Binding>, applied: Option<&'a Binding>) -> Option<&'a Binding> {
+    match (journaled, applied) {
+        (Some(journaled), Some(applied)) if applied.cltt > journaled.cltt => Some(applied),
+        (Some(journaled), _) => Some(journaled),
+        (None, applied) => applied,
+    }
+}
+
+/// The record of an address after a journal record.
+fn merged_over(known: Option<&Binding>, record: &JournalRecord) -> Binding {
+    let or = |told: &Octets, known: Option<&Octets>| match known {
+        Some(known) if told.is_empty() => known.clone(),
+        _ => told.clone(),
+    };
+    let same =
+        known.filter(|known| known.state != BindingState::Free && known.client == record.client);
+    let continues = same.filter(|known| known.state == BindingState::Active);
+    let (state, until) = match record.kind {
+        JournalKind::Promise => {
+            let until = continues.map_or(record.until, |known| known.until.max(record.until));
+            (BindingState::Active, until)
+        }
+        JournalKind::Release => (BindingState::Released, record.until),
+        JournalKind::Decline => (BindingState::Declined, record.until),
+    };
+    let stays = continues.filter(|_| state == BindingState::Active);
+    Binding {
+        address: record.address,
+        state,
+        client: record.client.clone(),
+        hardware: record.hardware,
+        state_since: stays.map_or(record.cltt, |known| known.state_since),
+        until,
+        cltt: record.cltt,
+        end_index: known.map_or(0, |known| known.end_index),
+        changed_index: known.map_or(0, |known| known.changed_index),
+        maker: record.member,
+        giaddr: match same {
+            Some(known) if record.giaddr.is_unspecified() => known.giaddr,
+            _ => record.giaddr,
+        },
+        relay_agent_information: or(
+            &record.relay_agent_information,
+            same.map(|known| &known.relay_agent_information),
+        ),
+        host_name: or(&record.host_name, same.map(|known| &known.host_name)),
+        vendor_class_identifier: or(
+            &record.vendor_class_identifier,
+            same.map(|known| &known.vendor_class_identifier),
+        ),
+    }
+}
+
+/// What the packet path may see of members, settings and holders: every bucket is this member's, and what is not surely its own to
+/// give is nobody's.
+fn narrowed(
+    applied: &Globals,
+    me: MemberId,
+    narrowing: &Narrowing,
+    barred: &[AddressRange],
+) -> Globals {
+    let mut globals = applied.clone();
+    globals.buckets = BucketMap::default().shared_by(&[me]);
+    let nobody = Some(Holder::Disowned { last: None, index: applied.applied_index });
+    let singles = narrowing.single_addresses();
+    let singles = singles.map(|address| AddressRange { first: address, last: address });
+    let mut away: Vec<AddressRange> = singles.collect();
+    away.extend(narrowing.ranges().iter().chain(barred));
+    if narrowing.has_settings() {
+        away.extend(applied.holders.iter().map(|(range, _)| range));
+    }
+    for range in away {
+        let parts: Vec<_> = globals.holders.within(range).map(|(part, _)| part).collect();
+        for part in parts {
+            globals.holders.set(part, nobody);
+        }
+    }
+    globals
+}
+
+/// An isolated member's view: its applied state under its journal.
+#[derive(Debug)]
+pub struct IsolatedView<'a, V> {
+    applied: &'a V,
+    alone: &'a Alone,
+}
+
+impl<V: LedgerView> IsolatedView<'_, V> {
+    fn shown<'a>(&'a self, applied: &'a Binding) -> Option<&'a Binding> {
+        match self.alone.overlay.get(&applied.address) {
+            Some(journaled) if journaled.cltt >= applied.cltt => None,
+            _ => Some(applied),
+        }
+    }
+
+    fn journaled(&self) -> impl Iterator<Item = &Binding> + '_ {
+        self.alone.overlay.values().filter(|journaled| {
+            let applied = self.applied.binding(journaled.address);
+            applied.is_none_or(|applied| journaled.cltt >= applied.cltt)
+        })
+    }
+}
+
+impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
+    fn globals(&self) -> &Globals {
+        &self.alone.globals
+    }
+
+    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+        self.alone.binding_in(self.applied, address)
+    }
+
+    fn bindings_of_client<'a>(
+        &'a self,
+        client: &'a ClientKey,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let applied = self.applied.bindings_of_client(client);
+        let journaled = self.journaled().filter(move |binding| binding.client == *client);
+        applied.filter_map(|binding| self.shown(binding)).chain(journaled)
+    }
+
+    fn bindings_of_hardware<'a>(
+        &'a self,
+        hardware: &'a HardwareAddress,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let applied = self.applied.bindings_of_hardware(hardware);
+        let journaled = self.journaled().filter(move |binding| binding.hardware == *hardware);
+        applied.filter_map(|binding| self.shown(binding)).chain(journaled)
+    }
+
+    fn bindings_of_remote_id<'a>(
+        &'a self,
+        remote_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let applied = self.applied.bindings_of_remote_id(remote_id);
+        let journaled = self.journaled().filter(move |b| b.relay_sub_option(2) == Some(remote_id));
+        let mut found: Vec<_> =
+            applied.filter_map(|binding| self.shown(binding)).chain(journaled).collect();
+        found.sort_by_key(|binding| binding.address);
+        found.into_iter()
+    }
+
+    fn bindings_changed_after(
+        &self,
+        after: (u64, Ipv4Addr),
+    ) -> impl Iterator<Item = &Binding> + '_ {
+        // A journaled change has no log index of its own: it shows where the record that it changed stands.
+        let applied = self.applied.bindings_changed_after(after);
+        let journaled = self.journaled();
+        let journaled = journaled.filter(move |b| (b.changed_index, b.address) > after);
+        let mut found: Vec<_> =
+            applied.filter_map(|binding| self.shown(binding)).chain(journaled).collect();
+        found.sort_by_key(|binding| (binding.changed_index, binding.address));
+        found.into_iter()
+    }
+
+    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+        let mut applied = self.applied.bindings_from(first).peekable();
+        let mut journaled =
+            self.alone.overlay.range(first..).map(|(_, binding)| binding).peekable();
+        std::iter::from_fn(move || {
+            let (left, right) = (applied.peek().copied(), journaled.peek().copied());
+            let next = left.map(|b| b.address).into_iter().chain(right.map(|b| b.address)).min()?;
+            let left = left.filter(|b| b.address == next).and_then(|_| applied.next());
+            let right = right.filter(|b| b.address == next).and_then(|_| journaled.next());
+            newer(right, left)
+        })
+    }
+
+    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+        self.free(owner, range).next()
+    }
+
+    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+        self.free(owner, range).count() as u64
+    }
+
+    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+        self.applied.due(limit)
+    }
+
+    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+        self.applied.ended(limit)
+    }
+
+    fn lease_limit_seconds(&self) -> Option<u32> {
+        self.alone.lease_limit_seconds
+    }
+}
+
+impl<V: LedgerView> IsolatedView<'_, V> {
+    /// Free addresses of this owner in what may be offered, from the applied state's own index.
+    fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let parts = self.alone.globals.holders.within(range);
+        let owned = parts.filter(move |(_, holder)| *holder == Holder::Owned(owner));
+        owned.flat_map(move |(part, _)| {
+            let mut next = Some(part.first);
+            std::iter::from_fn(move || {
+                let first = next?;
+                let rest = AddressRange { first, last: part.last };
+                let found = self.applied.next_free(owner, rest);
+                next = found
+                    .filter(|found| *found < part.last)
+                    .map(|found| Ipv4Addr::from(u32::from(found) + 1));
+                found
+            })
+            .filter(|address| self.is_free(*address))
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "isolated_tests.rs"]
+mod tests;

@@ -1,0 +1,232 @@
+use super::*;
+use crate::{
+    Batch, Command, LeaseTimes, MapTable, Parcel, Prefix, Reservation, ReservationKey, Role,
+    Settings, Stamp, Subnet, apply,
+};
+
+const A: MemberId = MemberId(1);
+const B: MemberId = MemberId(2);
+const NOW: u64 = 1_000_000;
+
+fn ip(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, last)
+}
+
+fn hardware(client: u8) -> HardwareAddress {
+    HardwareAddress::new(1, &[2, 0, 0, 0, 0, client])
+}
+
+fn client(number: u8) -> ClientKey {
+    ClientKey::from_hardware(&hardware(number))
+}
+
+fn bind(address: u8, number: u8) -> Bind {
+    let reservation = (address == 9).then(|| ReservationKey::Hardware(hardware(42)));
+    Bind {
+        address: ip(address),
+        client: client(number),
+        hardware: hardware(number),
+        lease_seconds: 40_000,
+        reservation: reservation.filter(|_| number == 42),
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        relay_agent_information: vec![2, 1, number].into(),
+        host_name: Octets::default(),
+        vendor_class_identifier: Octets::default(),
+    }
+}
+
+fn settings() -> Settings {
+    let subnet = Subnet {
+        prefix: Prefix { address: ip(0), len: 24 },
+        network: None,
+        pools: vec![AddressRange { first: ip(1), last: ip(8) }],
+        relays: Vec::new(),
+        options: Vec::new(),
+        lease: LeaseTimes::default(),
+        next_server: Ipv4Addr::UNSPECIFIED,
+        reservations: vec![Reservation {
+            key: ReservationKey::Hardware(hardware(42)),
+            address: ip(9),
+            host_name: None,
+            options: Vec::new(),
+        }],
+    };
+    Settings { subnets: vec![subnet], ..Settings::default() }
+}
+
+/// A owns .1 to .4, B .5 to .8; client 1 has .1, client 2 had .2 and released it, client 5 has .5.
+fn applied() -> (MapTable, u64) {
+    let mut table = MapTable::default();
+    let mut index = 0;
+    let mut commit = |sender: MemberId, command: Command| {
+        index += 1;
+        let parcel = Parcel {
+            member: sender,
+            session: Session(1),
+            sequence: index,
+            commands: vec![command],
+        };
+        let stamp = Stamp::of(Timestamp::from_seconds(NOW));
+        apply(&mut table, index, Batch { stamp, parcels: vec![parcel] });
+    };
+    for (member, role) in [(A, Role::Server), (B, Role::Server)] {
+        let name = format!("member-{member}");
+        commit(A, Command::Enroll { member, name, role, server_identifier: None });
+        commit(A, Command::ContactRestored { member, session: Session(1) });
+    }
+    commit(A, Command::Configure { replaces_revision: 0, settings: Box::new(settings()) });
+    commit(A, Command::Bind(Box::new(bind(1, 1))));
+    commit(A, Command::Bind(Box::new(bind(2, 2))));
+    commit(A, Command::Release { address: ip(2), client: client(2) });
+    commit(B, Command::Bind(Box::new(bind(5, 5))));
+    (table, index)
+}
+
+fn moment(seconds: u64) -> Moment {
+    let boot = BootTime(i64::try_from(seconds).expect("small") * 1000);
+    Moment { wall: Timestamp::from_seconds(NOW + seconds), boot }
+}
+
+fn alone(table: &MapTable, unconfirmed: &[Command], barred: Vec<AddressRange>) -> Alone {
+    let mut narrowing = Narrowing::default();
+    narrowing.by_log(unconfirmed);
+    Alone::begin(table, A, Session(2), narrowing, barred, &[])
+}
+
+/// What becomes of a promise of the address to the client under these restrictions.
+fn promised(
+    unconfirmed: &[Command],
+    barred: Vec<AddressRange>,
+    address: u8,
+    number: u8,
+) -> Result<u32, Refusal> {
+    let (table, _) = applied();
+    let alone = alone(&table, unconfirmed, barred);
+    let grant = alone.promise(&table, &bind(address, number), moment(10), Bound::Open);
+    grant.map(|grant| grant.lease_seconds)
+}
+
+// proves [AV-I1] [AV-I2] [AV-I3]
+#[test]
+fn alone_a_member_renews_what_is_active_and_allocates_what_is_its_own() {
+    let check = |address, number, expected| {
+        assert_eq!(promised(&[], vec![], address, number), expected, "{address} to {number}");
+    };
+    check(1, 1, Ok(3600));
+    check(5, 5, Ok(3600));
+    check(3, 7, Ok(3600));
+    check(9, 42, Ok(3600));
+    check(1, 7, Err(Refusal::HeldByAnother));
+    check(2, 2, Err(Refusal::NotYetFree));
+    check(2, 7, Err(Refusal::NotYetFree));
+    check(6, 7, Err(Refusal::NotOwner));
+    check(9, 7, Err(Refusal::ReservedForAnother));
+    check(77, 7, Err(Refusal::NoPool));
+}
+
+// proves [AV-I1]
+#[test]
+fn what_is_not_known_to_be_committed_restricts_and_never_permits() {
+    let command = |address, number| Command::Bind(Box::new(bind(address, number)));
+    let check = |unconfirmed: Vec<Command>, address, number, expected: Result<u32, Refusal>| {
+        let found = promised(&unconfirmed, vec![], address, number);
+        assert_eq!(found, expected, "{unconfirmed:?}: {address} to {number}");
+    };
+    let not_alone = Err(Refusal::NotAlone);
+    check(vec![command(3, 7)], 3, 7, Ok(3600));
+    check(vec![command(3, 7)], 3, 8, not_alone);
+    check(vec![command(3, 7), command(3, 8)], 3, 7, not_alone);
+    check(vec![command(6, 7)], 6, 7, Err(Refusal::NotOwner));
+    check(vec![Command::Release { address: ip(1), client: client(1) }], 1, 1, not_alone);
+    check(vec![Command::Expire { addresses: vec![ip(1)] }], 1, 1, not_alone);
+    check(vec![Command::Free { addresses: vec![ip(2)] }], 2, 7, not_alone);
+    let (first, last) = (ip(3), ip(6));
+    check(vec![Command::Disown { first, last }], 3, 7, Err(Refusal::Disowned));
+    check(vec![Command::Disown { first, last }], 5, 5, Ok(3600));
+    check(vec![Command::Grant { first, last, owner: Some(A) }], 6, 7, Err(Refusal::Disowned));
+    let mut other = settings();
+    other.subnets[0].pools[0].last = ip(3);
+    let configure = Command::Configure { replaces_revision: 1, settings: Box::new(other) };
+    check(vec![configure.clone()], 4, 7, not_alone);
+    check(vec![configure], 3, 7, Ok(3600));
+    let barred = vec![AddressRange { first: ip(0), last: ip(255) }];
+    assert_eq!(promised(&[], barred.clone(), 3, 7), not_alone);
+    assert_eq!(promised(&[], barred, 1, 1), Ok(3600), "what is bound is not barred");
+}
+
+// proves [AV-I4]
+#[test]
+fn a_promise_ends_by_its_bound_and_what_expired_is_not_revived_under_one() {
+    let (table, _) = applied();
+    let alone = alone(&table, &[], vec![]);
+    let check = |at: u64, bound: Bound, expected: Result<u32, Refusal>| {
+        let grant = alone.promise(&table, &bind(1, 1), moment(at), bound);
+        assert_eq!(grant.map(|grant| grant.lease_seconds), expected, "at {at} under {bound:?}");
+    };
+    check(10, Bound::Open, Ok(3600));
+    check(10, Bound::Until(BootTime(110_900)), Ok(100));
+    check(10, Bound::Until(BootTime(10_900)), Err(Refusal::NoAuthority));
+    check(10, Bound::Over, Err(Refusal::NoAuthority));
+    // The lease of 40,000 s is over.
+    check(40_000, Bound::Open, Ok(3600));
+    check(40_000, Bound::Until(BootTime(90_000_000)), Err(Refusal::NotAlone));
+}
+
+// proves [AV-I3] [AV-I6]
+#[test]
+fn the_view_shows_the_journal_over_the_applied_state() {
+    let (table, _) = applied();
+    let mut alone = alone(&table, &[], vec![]);
+    let pool = AddressRange { first: ip(1), last: ip(8) };
+    assert_eq!(alone.view(&table).next_free(A, pool), Some(ip(3)));
+    let grant = alone.promise(&table, &bind(3, 7), moment(10), Bound::Open).expect("its own");
+    assert_eq!((grant.record.sequence, grant.record.base_index), (1, 0));
+    assert_eq!(grant.answer_before, BootTime(12_000));
+    alone.record(&table, &grant.record);
+    assert_eq!(alone.view(&table).next_free(A, pool), Some(ip(4)));
+    assert_eq!(alone.view(&table).free_count(A, pool), 1);
+
+    let released = alone.end(&table, ip(3), &client(7), None, moment(20)).expect("it holds it");
+    assert_eq!(released.sequence, 2);
+    alone.record(&table, &released);
+    let again = alone.promise(&table, &bind(3, 8), moment(30), Bound::Open);
+    assert_eq!(again.map(|grant| grant.lease_seconds), Err(Refusal::NotYetFree));
+    let other = alone.end(&table, ip(1), &client(7), None, moment(20));
+    assert_eq!(other, Err(Refusal::NoSuchBinding));
+
+    let renewed = alone.promise(&table, &bind(1, 1), moment(40), Bound::Open).expect("its own");
+    alone.record(&table, &renewed.record);
+    let view = alone.view(&table);
+    let shown = view.binding(ip(1)).expect("bound");
+    assert_eq!(shown.cltt, moment(40).wall);
+    assert_eq!(shown.until, Timestamp::from_seconds(NOW + 40_000), "longer than it was told");
+    let all: Vec<_> = view.bindings_from(ip(0)).map(|b| (b.address, b.state)).collect();
+    let expected = [
+        (ip(1), BindingState::Active),
+        (ip(2), BindingState::Released),
+        (ip(3), BindingState::Released),
+        (ip(5), BindingState::Active),
+    ];
+    assert_eq!(all, expected);
+    let of_client: Vec<_> = view.bindings_of_client(&client(1)).map(|b| b.address).collect();
+    assert_eq!(of_client, [ip(1)]);
+    let of_hardware: Vec<_> = view.bindings_of_hardware(&hardware(7)).map(|b| b.address).collect();
+    assert_eq!(of_hardware, [ip(3)]);
+    let of_remote: Vec<_> = view.bindings_of_remote_id(&[7]).map(|b| b.address).collect();
+    assert_eq!(of_remote, [ip(3)]);
+    assert_eq!(view.bindings_changed_after((0, ip(0))).count(), 4);
+    assert_eq!(view.globals().buckets.owner(0), Some(A), "every client is its own");
+}
+
+#[test]
+fn a_member_that_restarts_goes_on_where_its_journal_ends() {
+    let (table, _) = applied();
+    let mut before = alone(&table, &[], vec![]);
+    let grant = before.promise(&table, &bind(3, 7), moment(10), Bound::Open).expect("its own");
+    before.record(&table, &grant.record);
+    let journal = [grant.record];
+    let after = Alone::begin(&table, A, Session(3), Narrowing::default(), Vec::new(), &journal);
+    assert_eq!(after.view(&table).binding(ip(3)), before.view(&table).binding(ip(3)));
+    let next = after.promise(&table, &bind(4, 8), moment(20), Bound::Open).expect("its own");
+    assert_eq!((next.record.sequence, next.record.session), (2, Session(3)));
+}

@@ -1,0 +1,109 @@
+//! Rules that a test breaks on purpose, to see that the simulation notices.
+//!
+//! Without the feature `teeth` (no program of ours is built with it) [`is_broken`] is a constant, and nothing of this is left.
+
+/// One rule that can be broken. What it does stands where it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "teeth"), allow(unreachable_pub, reason = "public with the feature"))]
+#[allow(missing_docs, reason = "each is named for the rule that it breaks, and explained there")]
+pub enum Tooth {
+    AnchorIgnored,
+    BarredIgnored,
+    ConflictHidden,
+    EchoBeforeCommit,
+    EchoToLost,
+    EchoUnconfirmed,
+    FreeBeforeOver,
+    FreeUnsettled,
+    GrantUnsettled,
+    IsolatedFreesReleased,
+    IsolatedRenewsEnded,
+    JournalUnsynced,
+    LossInPair,
+    LossyEarly,
+    LossyRevives,
+    LostLeaderAnchors,
+    LostPairUnbounded,
+    MergeDropsPromise,
+    MergedReleaseEndsOthers,
+    MergeTwice,
+    NarrowingIgnored,
+    NotOwnerBinds,
+    OwnUnknownIgnored,
+    PartnerDownAtOnce,
+    PauseUnnoticed,
+    PromiseTooLong,
+    RestartUnbounded,
+    ReturnBeforeMerged,
+    SettledWhileAway,
+    StaleSessionTaken,
+    TailGains,
+}
+
+#[cfg(feature = "teeth")]
+impl Tooth {
+    /// Every rule with teeth.
+    pub const ALL: [Tooth; 31] = [
+        Tooth::AnchorIgnored,
+        Tooth::BarredIgnored,
+        Tooth::ConflictHidden,
+        Tooth::EchoBeforeCommit,
+        Tooth::EchoToLost,
+        Tooth::EchoUnconfirmed,
+        Tooth::FreeBeforeOver,
+        Tooth::FreeUnsettled,
+        Tooth::GrantUnsettled,
+        Tooth::IsolatedFreesReleased,
+        Tooth::IsolatedRenewsEnded,
+        Tooth::JournalUnsynced,
+        Tooth::LossInPair,
+        Tooth::LossyEarly,
+        Tooth::LossyRevives,
+        Tooth::LostLeaderAnchors,
+        Tooth::LostPairUnbounded,
+        Tooth::MergeDropsPromise,
+        Tooth::MergedReleaseEndsOthers,
+        Tooth::MergeTwice,
+        Tooth::NarrowingIgnored,
+        Tooth::NotOwnerBinds,
+        Tooth::OwnUnknownIgnored,
+        Tooth::PartnerDownAtOnce,
+        Tooth::PauseUnnoticed,
+        Tooth::PromiseTooLong,
+        Tooth::RestartUnbounded,
+        Tooth::ReturnBeforeMerged,
+        Tooth::SettledWhileAway,
+        Tooth::StaleSessionTaken,
+        Tooth::TailGains,
+    ];
+}
+
+#[cfg(feature = "teeth")]
+mod switch {
+    use super::Tooth;
+    use std::cell::Cell;
+
+    thread_local! {
+        static BROKEN: Cell<Option<Tooth>> = const { Cell::new(None) };
+    }
+
+    /// Breaks one rule in this thread, or mends all.
+    pub fn break_rule(tooth: Option<Tooth>) {
+        BROKEN.set(tooth);
+    }
+
+    /// True if this rule is broken in this thread.
+    pub fn is_broken(tooth: Tooth) -> bool {
+        BROKEN.get() == Some(tooth)
+    }
+}
+
+#[cfg(feature = "teeth")]
+pub use switch::{break_rule, is_broken};
+
+/// No rule is ever broken.
+#[cfg(not(feature = "teeth"))]
+#[inline(always)]
+pub(crate) const fn is_broken(_tooth: Tooth) -> bool {
+    false
+}
