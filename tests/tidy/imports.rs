@@ -37,6 +37,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("metrics-exporter-prometheus", &["ops"]),
     ("dhcproto", &["server-wire"]),
     ("socket2", &["server-net", "replication-raft"]),
+    ("rustix", &["server-net"]),
+    ("rustls", &["server-net", "replication-raft", "ops"]),
+    ("tokio-rustls", &["server-net", "replication-raft", "ops"]),
     ("anyhow", &["ops", "tests"]),
 ];
 

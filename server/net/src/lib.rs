@@ -19,16 +19,21 @@
 
 mod dispatch;
 mod error;
+mod leasequery_connection;
+mod leasequery_tcp;
 pub mod limits;
 mod metrics;
 mod promiser;
 mod reply_address;
 mod service;
+mod tls;
 mod transmit;
 mod udp;
 
 pub use error::ListenError;
+pub use leasequery_tcp::{LeasequeryListeners, LeasequeryRunning, run_leasequery};
 pub use metrics::describe;
-pub use promiser::{OnOutcomes, Promiser};
+pub use promiser::{Archive, OnOutcomes, Promiser};
 pub use service::{OfferTable, Service};
+pub use tls::{LeasequeryTls, TlsFileError};
 pub use udp::{Listeners, NetConfig, Running, run};

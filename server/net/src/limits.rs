@@ -19,3 +19,38 @@ pub const STOP_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long stopping waits for the outcomes of promises in flight.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Octets of answers that one leasequery connection holds at a time: what its requestor has not taken yet.
+pub const LEASEQUERY_CHUNK_LEN: usize = 64 << 10;
+
+/// Octets that are read from a leasequery connection at a time.
+pub const LEASEQUERY_INPUT_LEN: usize = 2048;
+
+/// Octets that the kernel may hold for a requestor that reads slowly. It takes twice as much for its own accounts.
+pub const LEASEQUERY_SEND_BUFFER_LEN: usize = 256 << 10;
+
+/// Octets that the kernel may hold of what a requestor sent: queries are short.
+pub const LEASEQUERY_RECEIVE_BUFFER_LEN: usize = 16 << 10;
+
+/// Connections that may wait to be accepted.
+pub const LEASEQUERY_BACKLOG: i32 = 128;
+
+/// A connection that has been idle for so long may have to leave for a new one.
+pub const LEASEQUERY_IDLE_MIN: Duration = Duration::from_secs(1);
+
+/// How far the priority of leasequery over TCP is below that of everything else (`setpriority(2)`).
+pub const LEASEQUERY_NICENESS: i32 = 5;
+
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a leasequery connection that ends waits for the requestor's end; shorter than [`STOP_WAIT_MAX`].
+pub const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// Octets that are still read, and not looked at, from a connection that ends.
+pub const FAREWELL_LEN_MAX: usize = 64 << 10;
+
+/// After a failure to accept: how long until the next attempt, at first and at most.
+pub const ACCEPT_RETRY_MIN: Duration = Duration::from_millis(50);
+/// See [`ACCEPT_RETRY_MIN`].
+pub const ACCEPT_RETRY_MAX: Duration = Duration::from_secs(1);

@@ -6,12 +6,17 @@
 //! | `leasehold_dhcp_drops_total` | reason | messages not answered, by `DropReason` |
 //! | `leasehold_dhcp_reply_seconds` | type | from reception to sending, by type of the reply |
 //! | `leasehold_leasequery_total` | transport, dialect, query, result | leasequeries answered |
+//! | `leasehold_leasequery_connections` | | connections of leasequery over TCP |
+//! | `leasehold_leasequery_bindings_sent_total` | | bindings and addresses told over TCP |
+//! | `leasehold_leasequery_connections_refused_total` | reason | connections closed as soon as they were there |
+//! | `leasehold_leasequery_connections_closed_total` | reason | other connections that ended |
 //! | `leasehold_dhcp_relay_information_omitted_total` | | replies without option 82 for lack of room |
 //! | `leasehold_dhcp_promises_in_flight` | | promises that wait for their outcome |
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{Unit, histogram};
-use server_rules::DropReason;
+use replication_ledger::{LeasequeryDialect, LeasequeryKind};
+use server_rules::{DropReason, leasequery};
 use server_wire::MessageType;
 use std::time::Duration;
 
@@ -25,6 +30,19 @@ pub fn describe() {
         "Time from the reception of a request to the sending of its reply"
     );
     describe_counter!("leasehold_leasequery_total", "Leasequeries answered");
+    describe_gauge!("leasehold_leasequery_connections", "Connections of leasequery over TCP");
+    describe_counter!(
+        "leasehold_leasequery_bindings_sent_total",
+        "Bindings and addresses told over TCP"
+    );
+    describe_counter!(
+        "leasehold_leasequery_connections_refused_total",
+        "Leasequery connections closed as soon as they were there, by reason"
+    );
+    describe_counter!(
+        "leasehold_leasequery_connections_closed_total",
+        "Leasequery connections that ended, by reason"
+    );
     describe_counter!(
         "leasehold_dhcp_relay_information_omitted_total",
         "Replies sent without option 82 because it did not fit"
@@ -100,6 +118,28 @@ impl Tally {
             )
         });
         self.omitted.flush(|()| counter!("leasehold_dhcp_relay_information_omitted_total"));
+    }
+}
+
+/// Counts what one session has answered since it was asked last.
+pub(crate) fn count_leasequeries(tally: &leasequery::Tally) {
+    if tally.bindings > 0 {
+        counter!("leasehold_leasequery_bindings_sent_total").increment(tally.bindings);
+    }
+    for answered in &tally.queries {
+        let dialect = match (answered.dialect, answered.kind) {
+            (LeasequeryDialect::Draft, _) => "dtv",
+            (LeasequeryDialect::Rfc, Some(LeasequeryKind::Active)) => "rfc7724",
+            (LeasequeryDialect::Rfc, _) => "rfc6926",
+        };
+        counter!(
+            "leasehold_leasequery_total",
+            "transport" => "tcp",
+            "dialect" => dialect,
+            "query" => answered.kind.map_or("unclear", LeasequeryKind::as_str),
+            "result" => answered.result.as_str()
+        )
+        .increment(answered.count);
     }
 }
 

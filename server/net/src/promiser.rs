@@ -1,7 +1,7 @@
-//! What the packet path needs of the cluster.
+//! What the packet path and leasequery over TCP need of the cluster.
 
-use replication_ledger::{Command, LedgerView, Mode, Outcome, Timestamp};
-use replication_raft::{Cluster, ProposeError, StateMachineStore, TokioRuntime};
+use replication_ledger::{Command, LedgerView, Mode, Outcome, PastLost, PastView, Timestamp};
+use replication_raft::{ChangeListener, Cluster, ProposeError, StateMachineStore, TokioRuntime};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -29,6 +29,21 @@ pub trait Promiser: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+/// A member of a cluster, as leasequery over TCP sees it.
+pub trait Archive: Promiser {
+    /// The ledger as it was when it was taken.
+    type Past: PastView;
+
+    /// The ledger as it is now, to be read later. Blocks while the disk takes it.
+    ///
+    /// # Errors
+    /// The store can not be read.
+    fn past(&self) -> Result<Self::Past, PastLost>;
+
+    /// `listener` is called after every change of what is applied here, on the thread that applies: it is quick.
+    fn on_applied(&self, listener: ChangeListener);
+}
+
 impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
     type View = S::Table;
     type Error = ProposeError;
@@ -50,6 +65,18 @@ impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
     }
 }
 
+impl<S: StateMachineStore> Archive for Cluster<TokioRuntime, S> {
+    type Past = S::Past;
+
+    fn past(&self) -> Result<S::Past, PastLost> {
+        Cluster::past(self)
+    }
+
+    fn on_applied(&self, listener: ChangeListener) {
+        Cluster::on_applied(self, listener);
+    }
+}
+
 impl<P: Promiser> Promiser for Arc<P> {
     type View = P::View;
     type Error = P::Error;
@@ -68,5 +95,17 @@ impl<P: Promiser> Promiser for Arc<P> {
 
     fn now(&self) -> Timestamp {
         self.as_ref().now()
+    }
+}
+
+impl<A: Archive> Archive for Arc<A> {
+    type Past = A::Past;
+
+    fn past(&self) -> Result<Self::Past, PastLost> {
+        self.as_ref().past()
+    }
+
+    fn on_applied(&self, listener: ChangeListener) {
+        self.as_ref().on_applied(listener);
     }
 }
