@@ -27,6 +27,7 @@ pub mod registry;
 use crate::error::{DecodeError, DecodeReason};
 use crate::message::{FILE_LEN, FILE_OFFSET, FIXED_LEN, SNAME_LEN, SNAME_OFFSET};
 use registry::OptionCode;
+use std::ops::Range;
 
 /// Distinct options indexed without taking memory. Real messages carry 5 to 25.
 const INLINE_LEN: usize = 40;
@@ -118,6 +119,22 @@ impl<'a> OptionList<'a> {
         self.entries().map(|entry| (OptionCode(entry.code), self.value(entry)))
     }
 
+    /// The whole message that the options stand in.
+    pub fn message_octets(&self) -> &'a [u8] {
+        self.octets
+    }
+
+    /// Where in the message the parts of an option stand, code and length included, in the order in which they are joined.
+    pub fn parts(&self, code: OptionCode) -> impl Iterator<Item = Range<usize>> {
+        self.fields().into_iter().flat_map(move |(at, end)| {
+            let mut scan = FieldScan { octets: &self.octets[..end], at };
+            // Decoding has been through here without an error.
+            std::iter::from_fn(move || scan.next_part().ok().flatten())
+                .filter(move |part| part.code == code.0)
+                .map(|part| part.option_at()..part.at + part.len)
+        })
+    }
+
     /// Distinct options.
     pub fn len(&self) -> usize {
         self.count
@@ -187,12 +204,7 @@ impl<'a> OptionList<'a> {
             }
         }
         self.joined = vec![0; usize::from(total)];
-        let fields = [
-            (true, FIXED_LEN, self.octets.len()),
-            (self.overloads_file(), FILE_OFFSET, FILE_OFFSET + FILE_LEN),
-            (self.overloads_sname(), SNAME_OFFSET, SNAME_OFFSET + SNAME_LEN),
-        ];
-        for (_, at, end) in fields.into_iter().filter(|(used, ..)| *used) {
+        for (at, end) in self.fields() {
             let mut scan = FieldScan { octets: &self.octets[..end], at };
             // The first pass has been through here without an error.
             while let Ok(Some(part)) = scan.next_part() {
@@ -210,6 +222,17 @@ impl<'a> OptionList<'a> {
                 *fill += part.len as u16;
             }
         }
+    }
+
+    /// Start and end of each field that options may stand in, in the aggregate order; one that carries none is empty.
+    fn fields(&self) -> [(usize, usize); 3] {
+        let end_of = |used: bool, at, len| if used { at + len } else { at };
+        [
+            (FIXED_LEN, self.octets.len()),
+            (FILE_OFFSET, end_of(self.overloads_file(), FILE_OFFSET, FILE_LEN)),
+            (SNAME_OFFSET, end_of(self.overloads_sname(), SNAME_OFFSET, SNAME_LEN)),
+        ]
+        .map(|(at, end)| (at.min(self.octets.len()), end.min(self.octets.len())))
     }
 
     fn push(&mut self, part: &Part) {
@@ -368,6 +391,24 @@ mod tests {
         check(&each[..3 * INLINE_LEN], false, false);
         check(&each[..3 * (INLINE_LEN + 1)], false, true);
         check(&[200, 1, 7, 201, 1, 7, 200, 1, 7], true, false);
+    }
+
+    #[test]
+    fn parts_are_found_in_the_order_in_which_they_are_joined() {
+        let mut octets =
+            crate::message::tests::datagram(&[52, 1, 3, 90, 2, 7, 7, 200, 1, 9, 90, 0]);
+        octets[SNAME_OFFSET..SNAME_OFFSET + 4].copy_from_slice(&[90, 1, 8, 255]);
+        octets[FILE_OFFSET..FILE_OFFSET + 5].copy_from_slice(&[90, 2, 5, 6, 255]);
+        let list = OptionList::decode(&octets).expect("valid");
+        let parts: Vec<_> = list.parts(OptionCode(90)).collect();
+        let (at, file, sname) = (FIXED_LEN + 3, FILE_OFFSET, SNAME_OFFSET);
+        assert_eq!(parts, [at..at + 4, at + 7..at + 9, file..file + 4, sname..sname + 3]);
+        let joined: Vec<u8> =
+            parts.iter().flat_map(|part| octets[part.start + 2..part.end].to_vec()).collect();
+        assert_eq!(list.get(OptionCode(90)), Some(&joined[..]));
+        assert_eq!(list.message_octets(), octets);
+        assert_eq!(list.parts(OptionCode(91)).count(), 0);
+        assert_eq!(OptionList::empty().parts(OptionCode(90)).count(), 0);
     }
 
     fn registry_has_none(code: u8) -> bool {
