@@ -50,6 +50,8 @@ fn agree(cluster: &Cluster, key: &Key) -> Result<Packet> {
     Ok(one.clone())
 }
 
+// proves
+// proves [L-46]
 #[test]
 fn two_members_answer_the_same_leasequery_alike() -> Result<()> {
     let _machine = machine_shared();

@@ -41,13 +41,15 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("rustls", &["server-net", "replication-raft", "ops"]),
     ("tokio-rustls", &["server-net", "replication-raft", "ops"]),
     ("anyhow", &["ops", "tests"]),
+    ("hmac", &["server-rules"]),
+    ("md-5", &["server-rules"]),
 ];
 
 /// The pure crates, and everything foreign that they may use when they run.
 const PURE: &[(&str, &[&str])] = &[
     ("server-wire", &["thiserror"]),
     ("replication-ledger", &["serde", "thiserror"]),
-    ("server-rules", &["thiserror"]),
+    ("server-rules", &["hmac", "md-5", "thiserror"]),
 ];
 
 /// Normal dependencies, and all kinds together, by crate.

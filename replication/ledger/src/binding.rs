@@ -85,7 +85,7 @@ pub struct Binding {
     pub giaddr: Ipv4Addr,
     /// Option 82 of the newest exchange that carried one, verbatim (without code and length); empty if none.
     pub relay_agent_information: Octets,
-    /// Option 12 as the client sent it, empty if it did not.
+    /// Option 12 as the client sent it, else the name of its option 81 as text; empty if it sent neither.
     pub host_name: Octets,
     /// Option 60 as the client sent it, empty if it did not.
     pub vendor_class_identifier: Octets,

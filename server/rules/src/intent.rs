@@ -1,7 +1,7 @@
 //! What this member does about a message, and the closed list of reasons for doing nothing.
 
 use crate::answer::PendingReply;
-use crate::leasequery::AnswerPlan;
+use crate::leasequery::{AnswerPlan, AuthenticationFault};
 use crate::reply::ReplyPlan;
 use replication_ledger::{Command, Refusal, SilentReason};
 use server_wire::{DecodeError, DecodeReason};
@@ -65,6 +65,10 @@ pub enum DropReason {
     QueryWithoutGiaddr,
     /// A leasequery by none or by several of the keys.
     QueryKeys,
+    /// A leasequery in a dialect that is switched off.
+    QueryDialect,
+    /// A leasequery that does not prove who sent it.
+    QueryAuthentication(AuthenticationFault),
     /// Too many promises are waiting for their commit.
     Overloaded,
     /// The reply would need a link that this member has no interface on.
@@ -94,6 +98,8 @@ impl DropReason {
             DropReason::QueryNotPermitted => "query_not_permitted",
             DropReason::QueryWithoutGiaddr => "query_without_giaddr",
             DropReason::QueryKeys => "query_keys",
+            DropReason::QueryDialect => "query_dialect",
+            DropReason::QueryAuthentication(fault) => fault.as_str(),
             DropReason::Overloaded => "overloaded",
             DropReason::NoPath => "no_path",
             DropReason::SendFailed => "send_failed",
@@ -140,6 +146,7 @@ mod tests {
             DropReason::QueryNotPermitted,
             DropReason::QueryWithoutGiaddr,
             DropReason::QueryKeys,
+            DropReason::QueryDialect,
             DropReason::Overloaded,
             DropReason::NoPath,
             DropReason::SendFailed,
@@ -148,6 +155,7 @@ mod tests {
             DropReason::Refused(Refusal::HeldByAnother),
             DropReason::Refused(Refusal::NotOwner),
         ];
+        reasons.extend(AuthenticationFault::ALL.map(DropReason::QueryAuthentication));
         reasons.extend(DecodeReason::ALL.map(DropReason::Undecodable));
         let labels: BTreeSet<_> = reasons.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(labels.len(), reasons.len());

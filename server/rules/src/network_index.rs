@@ -101,6 +101,24 @@ impl NetworkIndex {
         })
     }
 
+    /// The reservation of the lowest address for this hardware address, on whatever link.
+    pub(crate) fn reservation_of_hardware<'a>(
+        &self,
+        settings: &'a Settings,
+        hardware: &HardwareAddress,
+    ) -> Option<&'a Reservation> {
+        lowest(settings, self.by_hardware.get(hardware)?)
+    }
+
+    /// The reservation of the lowest address for this client identifier, on whatever link.
+    pub(crate) fn reservation_of_client_identifier<'a>(
+        &self,
+        settings: &'a Settings,
+        identifier: &[u8],
+    ) -> Option<&'a Reservation> {
+        lowest(settings, self.by_client_identifier.get(identifier)?)
+    }
+
     fn add(&mut self, key: &ReservationKey, place: Place) {
         let (map, octets) = match key {
             ReservationKey::Hardware(hardware) => {
@@ -114,6 +132,13 @@ impl NetworkIndex {
         };
         map.entry(Box::from(&octets[..])).or_default().push(place);
     }
+}
+
+fn lowest<'a>(settings: &'a Settings, places: &[Place]) -> Option<&'a Reservation> {
+    let found = places
+        .iter()
+        .filter_map(|(subnet, place)| settings.subnets.get(*subnet)?.reservations.get(*place));
+    found.min_by_key(|reservation| reservation.address)
 }
 
 fn places<'a>(map: &'a ByOctets, octets: Option<&[u8]>) -> Option<&'a Vec<Place>> {

@@ -3,7 +3,9 @@
 use crate::identity;
 use crate::intent::DropReason;
 use crate::network_index::NetworkIndex;
-use replication_ledger::{ClientKey, Globals, HardwareAddress, LedgerView, MemberId, Mode};
+use replication_ledger::{
+    ClientKey, DraftNumbers, Globals, HardwareAddress, LedgerView, MemberId, Mode,
+};
 use replication_ledger::{Settings, Timestamp};
 use server_wire::{Message, MessageType, Op, RelayAgentInformation, SubOptionCode};
 use std::net::Ipv4Addr;
@@ -87,8 +89,11 @@ impl<'m> Request<'m> {
     }
 }
 
-/// The type of a request that a server may answer.
-pub(crate) fn type_of(message: &Message<'_>) -> Result<MessageType, DropReason> {
+/// The type of a request that a server may answer. `numbers` are those of the drafts.
+pub(crate) fn type_of(
+    message: &Message<'_>,
+    numbers: &DraftNumbers,
+) -> Result<MessageType, DropReason> {
     if message.header.op != Op::BootRequest {
         return Err(DropReason::NotRequest);
     }
@@ -96,7 +101,11 @@ pub(crate) fn type_of(message: &Message<'_>) -> Result<MessageType, DropReason> 
         // [H-56] BOOTP clients are not configured for: silently discarded.
         return Err(DropReason::Bootp);
     }
-    message.message_type().ok_or(DropReason::UnexpectedType)
+    match (message.message_type(), message.message_type_number()) {
+        (Some(assigned), _) => Ok(assigned),
+        (None, Some(number)) if number == numbers.lease_query => Ok(MessageType::DraftLeaseQuery),
+        _ => Err(DropReason::UnexpectedType),
+    }
 }
 
 /// What the relay said in option 82, read once.

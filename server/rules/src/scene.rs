@@ -12,7 +12,7 @@ use replication_ledger::{
     LeasequerySettings, LedgerView, MapTable, MemberId, Mode, OptionValue, Outcome, Parcel, Prefix,
     Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet, Timestamp, apply,
 };
-use server_wire::{Header, Message, MessageType, MessageWriter, Op, OptionCode};
+use server_wire::{CodePoints, Header, Message, MessageType, MessageWriter, Op, OptionCode};
 use std::net::Ipv4Addr;
 
 pub(crate) const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -43,7 +43,7 @@ impl Ask {
         header.xid = 0x1234_5678;
         header.hops = 1;
         let options = Vec::new();
-        let number = message_type.number();
+        let number = Some(CodePoints::default().number(message_type));
         Ask { header, message_type: number, options, relay_agent_information: Vec::new() }
     }
 
@@ -129,7 +129,9 @@ impl Reply {
         let end = octets.iter().rposition(|octet| *octet == 255).expect("every message ends");
         let relay = message.option(OptionCode::RELAY_AGENT_INFORMATION);
         Reply {
-            message_type: message.message_type().expect("our replies have a type"),
+            message_type: message
+                .message_type_with(&CodePoints::default())
+                .expect("our replies have a type"),
             header: message.header,
             options: message.options().iter().map(|(c, v)| (c.0, v.to_vec())).collect(),
             relay_agent_information_is_last: relay.is_some_and(|raw| octets[..end].ends_with(raw)),
@@ -163,6 +165,7 @@ pub(crate) enum Seen {
 pub(crate) struct Scene {
     pub(crate) table: MapTable,
     pub(crate) offers: Offers,
+    pub(crate) guard: leasequery::ReplayGuard,
     pub(crate) me: MemberFacts,
     pub(crate) mode: Mode,
     pub(crate) now: Timestamp,
@@ -178,6 +181,7 @@ impl Scene {
         let mut scene = Scene {
             table: MapTable::default(),
             offers: Offers::new(OfferLimits::default()),
+            guard: leasequery::ReplayGuard::default(),
             me: MemberFacts { id: MemberId(1), server_identifier: OUR_ID, addresses: vec![] },
             mode: Mode::Quorum,
             now: Timestamp::from_seconds(START_SECONDS),
@@ -235,10 +239,15 @@ impl Scene {
 
     /// Decides about a message; encodes what there is to encode.
     pub(crate) fn see(&mut self, ask: &Ask) -> Seen {
-        let octets = ask.encode();
-        let message = Message::decode(&octets).expect("tests write messages correctly");
-        let relayed = !ask.header.giaddr.is_unspecified();
-        let source = if relayed { ask.header.giaddr } else { ask.header.ciaddr };
+        self.see_octets(&ask.encode())
+    }
+
+    /// Decides about a datagram.
+    pub(crate) fn see_octets(&mut self, octets: &[u8]) -> Seen {
+        let message = Message::decode(octets).expect("tests write messages correctly");
+        let header = &message.header;
+        let relayed = !header.giaddr.is_unspecified();
+        let source = if relayed { header.giaddr } else { header.ciaddr };
         let arrival = Arrival { source, source_port: 67, local: OUR_ID, link: None };
         let index = NetworkIndex::new(&self.table.globals().settings);
         let situation = Situation {
@@ -260,7 +269,12 @@ impl Scene {
                 encode_reply(&ack, &mut buffer);
                 Seen::Promised { command, ack: buffer, pending }
             }
-            Intent::Leasequery(plan) => {
+            Intent::Leasequery(mut plan) => {
+                if plan.needs_authentication()
+                    && let Err(reason) = leasequery::authenticate(&mut plan, &mut self.guard)
+                {
+                    return Seen::Dropped(reason);
+                }
                 leasequery::encode(&plan, &mut buffer);
                 Seen::Told(Reply::decode(&buffer))
             }

@@ -15,6 +15,7 @@
 mod access;
 mod active_rfc7724;
 mod asked;
+mod authentication;
 mod bulk_dtv;
 mod bulk_message;
 mod bulk_query;
@@ -33,8 +34,11 @@ mod session;
 mod source;
 mod tally;
 mod told;
+mod udp;
+mod udp_lq01;
 mod udp_rfc4388;
 
+pub use authentication::{AuthenticationFault, REPLAY_PAIRS_MAX, ReplayGuard, authenticate};
 pub use bulk_message::SessionFacts;
 pub use connection::{CloseReason, Connected, Moment, Next};
 pub use query::{Finding, Lease, Query};
@@ -43,7 +47,10 @@ pub use session::Session;
 pub use source::LeasequerySource;
 pub use tally::{Answered, QueryResult, Tally};
 pub use told::code_points;
-pub use udp_rfc4388::{AnswerPlan, decide, encode};
+pub(crate) use udp::decide;
+pub use udp::{AnswerPlan, UdpDialect, encode};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod udp_lq01_tests;

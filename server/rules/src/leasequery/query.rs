@@ -1,26 +1,41 @@
-//! One internal question and answer for all dialects.
+//! One internal question and answer for the dialects that are spoken over UDP.
 
-use replication_ledger::{Binding, ClientKey, HardwareAddress};
+use replication_ledger::{Binding, ClientKey, HardwareAddress, LeasequeryKind, Reservation};
 use std::net::Ipv4Addr;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
+pub enum Query<'m> {
     /// Who has this address?
     Address(Ipv4Addr),
     /// What does this hardware address have?
     Hardware(HardwareAddress),
     /// What does the client with this identifier have?
     ClientIdentifier(ClientKey),
+    /// What does the client have that is known by both (draft-ietf-dhc-leasequery-01 section 6.3)?
+    HardwareAndClientIdentifier(HardwareAddress, ClientKey),
+    /// What does the client behind this Agent Remote ID have (RFC 6148)?
+    RemoteId(&'m [u8]),
 }
 
-impl Query {
+impl Query<'_> {
     /// The lower-case label used in metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Query::Address(_) => "ip",
-            Query::Hardware(_) => "mac",
-            Query::ClientIdentifier(_) => "client_id",
+            Query::HardwareAndClientIdentifier(..) => "mac_and_client_id",
+            _ => self.kinds()[0].as_str(),
+        }
+    }
+
+    /// What its sender must be allowed to ask, one at least.
+    pub(crate) fn kinds(&self) -> &'static [LeasequeryKind] {
+        use LeasequeryKind::{ClientId, Ip, Mac, RemoteId};
+        match self {
+            Query::Address(_) => &[Ip],
+            Query::Hardware(_) => &[Mac],
+            Query::ClientIdentifier(_) => &[ClientId],
+            Query::HardwareAndClientIdentifier(..) => &[Mac, ClientId],
+            Query::RemoteId(_) => &[RemoteId],
         }
     }
 }
@@ -34,14 +49,18 @@ pub enum Finding<'v> {
     Unassigned(Ipv4Addr),
     /// Somebody holds it.
     Active(Lease<'v>),
+    /// Nobody holds it and this client was the last; found for the draft of 2001 only.
+    Past(Lease<'v>),
+    /// Nobody ever held it and it is set aside; found for the draft of 2001 only.
+    Reserved(&'v Reservation),
 }
 
-/// A lease that was found.
+/// A binding that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease<'v> {
     /// The binding with the newest client-last-transaction-time.
     pub binding: &'v Binding,
-    /// Every address that the client holds, newest transaction first, if it holds several and was asked for by name.
+    /// Every address of the client, newest transaction first, if it has several and was asked for by name.
     pub associated: Vec<Ipv4Addr>,
 }
 
@@ -52,6 +71,8 @@ impl Finding<'_> {
             Finding::Unknown => "unknown",
             Finding::Unassigned(_) => "unassigned",
             Finding::Active(_) => "active",
+            Finding::Past(_) => "past",
+            Finding::Reserved(_) => "reserved",
         }
     }
 }

@@ -2,20 +2,49 @@
 
 use super::query::{Finding, Lease, Query};
 use super::told::is_leased;
-use replication_ledger::{Binding, LedgerView, Timestamp};
+use crate::network_index::NetworkIndex;
+use replication_ledger::{Binding, LedgerView, Reservation, Settings, Timestamp};
 use std::net::Ipv4Addr;
 
-/// Finds the answer in this state at this time.
-// Reading only: not even the client-last-transaction-time moves.
-pub fn select<'v, V: LedgerView>(view: &'v V, query: &Query, now: Timestamp) -> Finding<'v> {
-    match query {
-        Query::Address(address) => by_address(view, *address, now),
-        Query::Hardware(hardware) => {
-            newest(view.bindings_of_hardware(hardware).map(|found| found.address), view, now)
+/// Finds the answer of RFC 4388 and RFC 6148 in this state at this time: leases that run.
+// [Q-16] [L-04] Reading only: not even the client-last-transaction-time moves.
+pub fn select<'v, V: LedgerView>(view: &'v V, query: &Query<'_>, now: Timestamp) -> Finding<'v> {
+    if let Query::Address(address) = query {
+        return by_address(view, *address, now);
+    }
+    // [Q-20] [M-04] No lease is UNKNOWN: UNASSIGNED is only for an address.
+    let lease = newest(view, query, |binding| is_leased(binding, now));
+    lease.map_or(Finding::Unknown, Finding::Active)
+}
+
+/// Finds the answer of draft-ietf-dhc-leasequery-01: the last client of an address, the last addresses of a client,
+/// whether they are leased or not, and what is set aside for them if `reservations` are asked for.
+// [L-25] KNOWN for what a client accessed last, or what is managed here. [L-26] UNKNOWN for the rest.
+pub(crate) fn select_last<'v, V: LedgerView>(
+    view: &'v V,
+    index: &NetworkIndex,
+    query: &Query<'_>,
+    reservations: bool,
+    now: Timestamp,
+) -> Finding<'v> {
+    let settings = &view.globals().settings;
+    // An address that has left the configuration is told of only while its lease runs: after that it is another's.
+    let counts =
+        |binding: &Binding| is_leased(binding, now) || is_managed(settings, binding.address);
+    let lease = match query {
+        Query::Address(address) => {
+            let binding = view.binding(*address).filter(|binding| counts(binding));
+            binding.map(|binding| Lease { binding, associated: Vec::new() })
         }
-        Query::ClientIdentifier(client) => {
-            newest(view.bindings_of_client(client).map(|found| found.address), view, now)
-        }
+        _ => newest(view, query, counts),
+    };
+    match lease {
+        Some(lease) if is_leased(lease.binding, now) => Finding::Active(lease),
+        Some(lease) => Finding::Past(lease),
+        // [L-30] Without R there is nothing to tell of an address or a client that never met.
+        None if !reservations => Finding::Unknown,
+        // [L-31] [L-33] With R there is, if it is set aside and nothing says how it was used.
+        None => reserved(settings, index, query).map_or(Finding::Unknown, Finding::Reserved),
     }
 }
 
@@ -25,30 +54,80 @@ fn by_address<V: LedgerView>(view: &V, address: Ipv4Addr, now: Timestamp) -> Fin
         return Finding::Active(Lease { binding, associated: Vec::new() });
     }
     // Managed here and without a lease, or not managed here.
-    let settings = &view.globals().settings;
-    if settings.in_pool(address) || settings.reservation_of(address).is_some() {
+    if is_managed(&view.globals().settings, address) {
         Finding::Unassigned(address)
     } else {
         Finding::Unknown
     }
 }
 
-/// The lease of the newest transaction among these addresses, with all of them.
-// No lease is UNKNOWN: UNASSIGNED is only for an address.
-// The latest client-last-transaction-time counts; the highest address among equals, so that all members agree.
+fn is_managed(settings: &Settings, address: Ipv4Addr) -> bool {
+    settings.in_pool(address) || settings.reservation_of(address).is_some()
+}
+
+/// The binding of the newest transaction among those of a client that count, with the addresses of all of them.
 fn newest<'v, V: LedgerView>(
-    addresses: impl Iterator<Item = Ipv4Addr>,
     view: &'v V,
-    now: Timestamp,
-) -> Finding<'v> {
-    let leased = addresses.filter_map(|address| view.binding(address));
-    let mut leased: Vec<&Binding> = leased.filter(|binding| is_leased(binding, now)).collect();
-    leased.sort_by_key(|binding| std::cmp::Reverse((binding.cltt, binding.address)));
-    let Some(binding) = leased.first().copied() else { return Finding::Unknown };
-    // Several addresses: all of them, the one in ciaddr included.
-    let associated = match leased.len() {
-        1 => Vec::new(),
-        _ => leased.iter().map(|binding| binding.address).collect(),
-    };
-    Finding::Active(Lease { binding, associated })
+    query: &Query<'_>,
+    counts: impl Fn(&Binding) -> bool,
+) -> Option<Lease<'v>> {
+    match query {
+        Query::Address(_) => None,
+        Query::Hardware(hardware) => {
+            let found = view.bindings_of_hardware(hardware).filter(|binding| counts(binding));
+            newest_of(view, found.map(|binding| binding.address))
+        }
+        Query::ClientIdentifier(client) => {
+            let found = view.bindings_of_client(client).filter(|binding| counts(binding));
+            newest_of(view, found.map(|binding| binding.address))
+        }
+        Query::HardwareAndClientIdentifier(hardware, client) => {
+            // [L-23] Both, for each address.
+            let both = |binding: &&Binding| binding.hardware == *hardware && counts(binding);
+            let found = view.bindings_of_client(client).filter(both);
+            newest_of(view, found.map(|binding| binding.address))
+        }
+        Query::RemoteId(remote_id) => {
+            // [M-11] Found by an index.
+            let found = view.bindings_of_remote_id(remote_id).filter(|binding| counts(binding));
+            newest_of(view, found.map(|binding| binding.address))
+        }
+    }
+}
+
+/// The binding of the newest transaction among these addresses, and all of them if they are several.
+// [Q-22] [Q-23] [M-06] [L-35] The latest client-last-transaction-time counts; the highest address among equals, so that
+// all members agree.
+fn newest_of<V: LedgerView>(
+    view: &V,
+    mut addresses: impl Iterator<Item = Ipv4Addr>,
+) -> Option<Lease<'_>> {
+    let first = addresses.find_map(|address| view.binding(address))?;
+    // Nearly every client has one address: no memory is taken for it.
+    let mut others: Vec<&Binding> = addresses.filter_map(|address| view.binding(address)).collect();
+    if others.is_empty() {
+        return Some(Lease { binding: first, associated: Vec::new() });
+    }
+    others.push(first);
+    others.sort_by_key(|binding| std::cmp::Reverse((binding.cltt, binding.address)));
+    // [Q-28] [M-07] Several addresses: all of them.
+    let associated = others.iter().map(|binding| binding.address).collect();
+    Some(Lease { binding: others[0], associated })
+}
+
+/// What is set aside: the reservation of the address, or the one of the lowest address for the client.
+fn reserved<'v>(
+    settings: &'v Settings,
+    index: &NetworkIndex,
+    query: &Query<'_>,
+) -> Option<&'v Reservation> {
+    match query {
+        Query::Address(address) => settings.reservation_of(*address),
+        Query::Hardware(hardware) => index.reservation_of_hardware(settings, hardware),
+        Query::ClientIdentifier(client) => {
+            index.reservation_of_client_identifier(settings, client.identifier()?)
+        }
+        // A reservation has one key, and both must match. The draft knows no Remote-ID.
+        Query::HardwareAndClientIdentifier(..) | Query::RemoteId(_) => None,
+    }
 }

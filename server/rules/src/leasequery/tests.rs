@@ -2,46 +2,48 @@
 
 use crate::DropReason;
 use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, RELAY, Reply, Scene, ip};
-use replication_ledger::{LedgerView, Mode, SilentReason};
+use replication_ledger::{
+    LeasequeryDialect, LeasequeryKind, LedgerView, Mode, Prefix, RequestorSettings, SilentReason,
+};
 use server_wire::MessageType;
 use std::net::Ipv4Addr;
 
 use MessageType::{LeaseActive, LeaseUnassigned, LeaseUnknown};
 
-const WORDS: &[u8] = b"\x01\x05eth-9\x02\x05cm-77";
+pub(super) const WORDS: &[u8] = b"\x01\x05eth-9\x02\x05cm-77";
 
-fn ask() -> Ask {
+pub(super) fn ask() -> Ask {
     let mut ask = Ask::new(MessageType::LeaseQuery, 1);
     ask.header.set_chaddr(0, &[]);
     ask
 }
 
-fn by_address(address: Ipv4Addr) -> Ask {
+pub(super) fn by_address(address: Ipv4Addr) -> Ask {
     ask().ciaddr(address)
 }
 
-fn by_hardware(number: u8) -> Ask {
+pub(super) fn by_hardware(number: u8) -> Ask {
     let mut ask = ask();
     ask.header.set_chaddr(1, &[2, 0, 0, 0, 0, number]);
     ask
 }
 
-fn by_identifier(identifier: &[u8]) -> Ask {
+pub(super) fn by_identifier(identifier: &[u8]) -> Ask {
     ask().with(61, identifier)
 }
 
 /// A client with an identifier, an option 82 and an address.
-fn scene() -> (Scene, Ipv4Addr) {
+pub(super) fn scene() -> (Scene, Ipv4Addr) {
     let mut scene = Scene::new();
     let address = lease(&mut scene, 1, RELAY);
     (scene, address)
 }
 
-fn lease(scene: &mut Scene, number: u8, giaddr: Ipv4Addr) -> Ipv4Addr {
+pub(super) fn lease(scene: &mut Scene, number: u8, giaddr: Ipv4Addr) -> Ipv4Addr {
     acknowledged(scene, number, giaddr).header.yiaddr
 }
 
-fn acknowledged(scene: &mut Scene, number: u8, giaddr: Ipv4Addr) -> Reply {
+pub(super) fn acknowledged(scene: &mut Scene, number: u8, giaddr: Ipv4Addr) -> Reply {
     let with_all = |ask: Ask| {
         ask.with(61, b"\0cpe").with(60, b"docsis").with(12, b"box").relay(WORDS).giaddr(giaddr)
     };
@@ -52,7 +54,7 @@ fn acknowledged(scene: &mut Scene, number: u8, giaddr: Ipv4Addr) -> Reply {
     ack
 }
 
-fn told(scene: &mut Scene, ask: &Ask) -> Reply {
+pub(super) fn told(scene: &mut Scene, ask: &Ask) -> Reply {
     scene.serve(ask).expect("an answer")
 }
 
@@ -189,4 +191,146 @@ fn options_decided_by_option_82_are_told_as_they_were_given() {
     scene.serve(&Ask::selecting(3, OUR_ID, address).relay(words)).expect("an ack");
     let reply = told(&mut scene, &by_address(address).with(55, &[15]));
     assert_eq!(reply.option(15), Some(&b"modem"[..]));
+}
+
+/// A query by Remote-ID, and nothing else.
+fn by_remote_id(remote_id: &[u8]) -> Ask {
+    ask().relay(&[&[2, remote_id.len() as u8][..], remote_id].concat())
+}
+
+// proves [M-04] [M-05] [M-06] [M-07] [M-09] [M-11]
+#[test]
+fn a_remote_id_finds_every_lease_behind_it() {
+    let (mut scene, older) = scene();
+    let reply = told(&mut scene, &by_remote_id(b"cm-77"));
+    assert_eq!((reply.message_type, reply.header.ciaddr), (LeaseActive, older));
+    assert_eq!((reply.option(82), reply.option(92)), (Some(WORDS), None));
+    scene.pass(5);
+    // Another device behind the same modem.
+    let newer = lease(&mut scene, 2, ip("10.9.0.1"));
+    let both = [newer.octets(), older.octets()].concat();
+    let reply = told(&mut scene, &by_remote_id(b"cm-77").with(55, &[51, 91]));
+    assert_eq!(reply.header.ciaddr, newer);
+    assert_eq!(reply.header.chaddr(), &[2, 0, 0, 0, 0, 2]);
+    assert_eq!(reply.codes(), [53, 54, 92, 51, 91]);
+    assert_eq!(reply.option(92), Some(&both[..]), "requested or not");
+    scene.pass(u64::from(LEASE_SECONDS));
+    let reply = told(&mut scene, &by_remote_id(b"cm-77"));
+    assert_eq!(reply.message_type, LeaseUnknown, "never unassigned");
+}
+
+// proves [M-08]
+#[test]
+fn an_unknown_remote_id_comes_back() {
+    let (mut scene, _) = scene();
+    for remote_id in [&b"cm-78"[..], &[7; 200]] {
+        let ask = by_remote_id(remote_id).with(55, &[51, 82, 92]);
+        let reply = told(&mut scene, &ask);
+        assert_eq!((reply.message_type, reply.codes()), (LeaseUnknown, vec![53, 82]));
+        assert_eq!(reply.option(82), Some(&ask.relay_agent_information[..]));
+    }
+    let reply = told(&mut scene, &by_hardware(99).relay(b"\x02\x05cm-77"));
+    assert_eq!(reply.codes(), [53], "not the key");
+}
+
+// proves [M-10]
+#[test]
+fn option_82_is_the_key_only_if_there_is_no_other() {
+    let (mut scene, address) = scene();
+    let strange = b"\x02\x05cm-99";
+    for ask in [by_address(address), by_hardware(1), by_identifier(b"\0cpe")] {
+        let reply = told(&mut scene, &ask.relay(strange));
+        assert_eq!((reply.message_type, reply.header.ciaddr), (LeaseActive, address));
+    }
+    // With another sub-option it is no query by Remote-ID.
+    for words in [WORDS, b"\x01\x05eth-9"] {
+        assert_eq!(scene.serve(&ask().relay(words)).unwrap_err(), DropReason::QueryKeys);
+    }
+}
+
+pub(super) fn scene_where(
+    change: impl FnOnce(&mut replication_ledger::LeasequerySettings),
+) -> Scene {
+    let mut settings = crate::scene::settings();
+    change(&mut settings.leasequery);
+    Scene::with_settings(settings)
+}
+
+pub(super) fn entry(
+    dialect: Option<LeasequeryDialect>,
+    kinds: &[LeasequeryKind],
+) -> RequestorSettings {
+    RequestorSettings {
+        prefix: Prefix { address: RELAY, len: 32 },
+        dialect,
+        queries: (!kinds.is_empty()).then(|| kinds.to_vec()),
+        secret_ids: Vec::new(),
+        certificate_name: None,
+    }
+}
+
+// proves
+#[test]
+fn a_requestor_is_answered_what_it_may_ask() {
+    let check = |kinds: &[LeasequeryKind], allowed: &[bool; 4]| {
+        let mut scene = scene_where(|leasequery| leasequery.requestors = vec![entry(None, kinds)]);
+        let asks =
+            [by_address(RELAY), by_hardware(1), by_identifier(b"\0cpe"), by_remote_id(b"cm-77")];
+        for (ask, allowed) in asks.into_iter().zip(allowed) {
+            let expected = if *allowed { Ok(()) } else { Err(DropReason::QueryNotPermitted) };
+            assert_eq!(scene.serve(&ask).map(drop), expected, "{kinds:?} {ask:?}");
+        }
+    };
+    use LeasequeryKind::{ClientId, Ip, Mac, RemoteId};
+    check(&[], &[true; 4]);
+    check(&[Ip], &[true, false, false, false]);
+    check(&[Mac, ClientId], &[false, true, true, false]);
+    check(&[RemoteId], &[false, false, false, true]);
+}
+
+// proves [Q-15] [M-05] [L-29]
+#[test]
+fn a_dialect_that_is_switched_off_is_silent() {
+    let draft = || {
+        let mut ask = by_address(RELAY);
+        ask.message_type = Some(233);
+        ask
+    };
+    let check = |rfc, drafts, ask: Ask, expected: Option<MessageType>| {
+        let mut scene = scene_where(|leasequery| {
+            (leasequery.rfc, leasequery.draft) = (rfc, drafts);
+        });
+        let answered = scene.serve(&ask).map(|reply| reply.message_type);
+        assert_eq!(answered, expected.ok_or(DropReason::QueryDialect), "{ask:?}");
+    };
+    check(true, false, by_address(RELAY), Some(LeaseUnknown));
+    check(true, false, draft(), None);
+    check(false, true, by_address(RELAY), None);
+    check(false, true, by_remote_id(b"cm-77"), None);
+    check(false, true, draft(), Some(MessageType::DraftUnknown));
+}
+
+// proves [Q-11] [L-19]
+#[test]
+fn without_giaddr_the_source_is_answered_if_the_operator_says_so() {
+    let check = |without_giaddr, source: &str, expected: Result<(), DropReason>| {
+        let mut scene = scene_where(|leasequery| leasequery.without_giaddr = without_giaddr);
+        // The scene has the query come from its ciaddr.
+        let ask = by_address(ip(source)).giaddr(Ipv4Addr::UNSPECIFIED);
+        assert_eq!(scene.serve(&ask).map(drop), expected, "{without_giaddr} {source}");
+    };
+    check(false, "10.0.0.18", Err(DropReason::QueryWithoutGiaddr));
+    check(true, "10.0.0.18", Ok(()));
+    check(true, "10.9.0.18", Err(DropReason::QueryNotPermitted));
+}
+
+// proves [Q-28] [M-07]
+#[test]
+fn the_list_leaves_out_ciaddr_if_the_operator_says_so() {
+    let mut scene = scene_where(|leasequery| leasequery.associated_ip_with_ciaddr = false);
+    let older = lease(&mut scene, 1, RELAY);
+    scene.pass(5);
+    lease(&mut scene, 1, ip("10.9.0.1"));
+    let reply = told(&mut scene, &by_hardware(1));
+    assert_eq!(reply.option(92), Some(&older.octets()[..]));
 }

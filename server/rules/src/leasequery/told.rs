@@ -60,6 +60,10 @@ impl ToldOptions {
         })
     }
 
+    pub(crate) fn contains(&self, code: OptionCode) -> bool {
+        self.0.contains(code)
+    }
+
     /// The codes, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = OptionCode> {
         self.0.iter()
@@ -72,7 +76,6 @@ pub(crate) enum Ends {
     /// Of leases: RFC 4388 section 6.4.2 and both drafts.
     OfLeases,
     /// Of every state that ends by itself: RFC 6926 section 8.3.
-    #[cfg_attr(not(test), allow(dead_code, reason = "told over TCP"))]
     OfStates,
 }
 
@@ -171,7 +174,7 @@ pub(crate) fn write_option<'b>(
             return;
         }
         // Acceptable by the list, so it is told.
-        _ if telling.told.0.contains(code) => return write_parameter(writer, telling, code),
+        _ if telling.told.contains(code) => return write_parameter(writer, telling, code),
         _ => None,
     };
     if let Some(seconds) = seconds {

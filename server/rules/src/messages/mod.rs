@@ -14,7 +14,7 @@ use crate::offers::Offers;
 use crate::reply::ReplyPlan;
 use crate::reply_options::Parameters;
 use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
-use replication_ledger::{Bind, Command, LedgerView, Mode, Reservation, Subnet};
+use replication_ledger::{Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet};
 use server_wire::{Message, MessageType};
 use std::net::Ipv4Addr;
 
@@ -25,9 +25,12 @@ pub fn decide<'m, V: LedgerView>(
     situation: &Situation<'m, V>,
     offers: &mut Offers,
 ) -> Intent<'m> {
-    let intent = type_of(message).and_then(|message_type| match message_type {
+    let numbers = &situation.settings().leasequery.numbers;
+    let intent = type_of(message, numbers).and_then(|message_type| match message_type {
         // A leasequery is answered in every mode and by every member [AV-Q7].
-        MessageType::LeaseQuery => leasequery::decide(message, situation).map(Intent::Leasequery),
+        MessageType::LeaseQuery | MessageType::DraftLeaseQuery => {
+            leasequery::decide(message, message_type, arrival, situation).map(Intent::Leasequery)
+        }
         _ => decide_for_client(message, message_type, arrival, situation, offers),
     });
     intent.unwrap_or_else(Intent::Drop)
@@ -98,7 +101,8 @@ fn promise<'m, V: LedgerView>(
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
     };
-    // Option 82 and option 60 are stored with the binding;
+    // [Q-40] [L-45] Option 82 and option 60 are stored with the binding,
+    // [Q-41] [L-46] by every member, as they come with the promise through the log;
     // [O-07] [O-19] what this message does not say (a renewal without its relay) stays as it was.
     let bind = Bind {
         address,
@@ -108,7 +112,7 @@ fn promise<'m, V: LedgerView>(
         reservation: reservation.map(|reservation| reservation.key.clone()),
         giaddr: message.header.giaddr,
         relay_agent_information: request.relay.raw.into(),
-        host_name: message.host_name().unwrap_or_default().into(),
+        host_name: requested_host_name(message),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
     };
     let pending = PendingReply {
@@ -118,6 +122,16 @@ fn promise<'m, V: LedgerView>(
         isolated: situation.mode == Mode::Isolated,
     };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
+}
+
+/// The name that the client asks for: option 12, else the name of option 81 as text; empty if it names none.
+// draft-ietf-dhc-leasequery-01 section 6.8.3 tells of both.
+fn requested_host_name(message: &Message<'_>) -> Octets {
+    if let Some(name) = message.host_name() {
+        return name.into();
+    }
+    let labels = message.client_fqdn().and_then(|fqdn| fqdn.labels());
+    labels.map(|labels| labels.join(&b"."[..]).into()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,0 +1,229 @@
+//! A leasequery over UDP, from its message to its answer: whose dialect it is, whether it may be asked, what is found.
+
+use super::access;
+use super::authentication::Seal;
+use super::query::{Finding, Query};
+use super::select::{select, select_last};
+use super::told::code_points;
+use super::{udp_lq01, udp_rfc4388};
+use crate::intent::DropReason;
+use crate::request::{Arrival, Situation};
+use replication_ledger::{
+    LeasequeryDialect, LeasequerySettings, LedgerView, RequestorSettings, Settings, Timestamp,
+};
+use server_wire::{
+    Header, Message, MessageType, MessageWriter, Op, OptionCode, OptionSet, Written,
+};
+use std::net::Ipv4Addr;
+
+/// The document that a query and its answer follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpDialect {
+    /// RFC 4388.
+    Rfc4388,
+    /// RFC 6148, query by Remote-ID.
+    Rfc6148,
+    /// draft-ietf-dhc-leasequery-01.
+    Lq01,
+}
+
+impl UdpDialect {
+    /// The lower-case label used in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UdpDialect::Rfc4388 => "rfc4388",
+            UdpDialect::Rfc6148 => "rfc6148",
+            UdpDialect::Lq01 => "lq01",
+        }
+    }
+}
+
+/// An answer to be encoded.
+#[derive(Clone, Debug)]
+pub struct AnswerPlan<'m> {
+    /// The query's message.
+    pub message: &'m Message<'m>,
+    /// What it speaks.
+    pub dialect: UdpDialect,
+    /// What was asked.
+    pub query: Query<'m>,
+    /// What was found.
+    pub finding: Finding<'m>,
+    /// Who asked: giaddr, or the source address if there is none.
+    pub requestor: Ipv4Addr,
+    pub(super) settings: &'m Settings,
+    pub(super) server_identifier: Ipv4Addr,
+    pub(super) now: Timestamp,
+    /// How the answer is authenticated, if it is.
+    pub(super) seal: Option<Seal<'m>>,
+}
+
+impl<'m> AnswerPlan<'m> {
+    /// The type of the answer.
+    pub fn message_type(&self) -> MessageType {
+        match (self.dialect, &self.finding) {
+            (UdpDialect::Lq01, Finding::Unknown | Finding::Unassigned(_)) => {
+                MessageType::DraftUnknown
+            }
+            (UdpDialect::Lq01, _) => MessageType::DraftKnown,
+            (_, Finding::Unassigned(_)) => MessageType::LeaseUnassigned,
+            (_, Finding::Active(_)) => MessageType::LeaseActive,
+            // What is past or only set aside is found for the draft alone.
+            (_, Finding::Unknown | Finding::Past(_) | Finding::Reserved(_)) => {
+                MessageType::LeaseUnknown
+            }
+        }
+    }
+
+    /// The configuration of leasequery.
+    pub(super) fn leasequery(&self) -> &'m LeasequerySettings {
+        &self.settings.leasequery
+    }
+
+    /// What differs for this requestor.
+    pub(super) fn requestor_settings(&self) -> Option<&'m RequestorSettings> {
+        self.leasequery().requestor(self.requestor)
+    }
+
+    /// The fixed fields of an answer that says nothing: those of the query that an answer keeps.
+    // ciaddr and the hardware address as asked, until a lease says more.
+    pub(super) fn header(&self) -> Header {
+        let asked = &self.message.header;
+        Header {
+            xid: asked.xid,
+            flags: asked.flags,
+            giaddr: asked.giaddr,
+            ciaddr: asked.ciaddr,
+            htype: asked.htype,
+            hlen: asked.hlen,
+            chaddr_field: asked.chaddr_field,
+            ..Header::new(Op::BootReply)
+        }
+    }
+
+    /// Begins a message: fixed fields, option 53, and option 90 if the answer is authenticated. These two come first, so
+    /// that there is room for them whatever the others take.
+    pub(super) fn begin<'b>(&self, buffer: &'b mut Vec<u8>, header: &Header) -> MessageWriter<'b> {
+        let mut writer = MessageWriter::new(buffer, self.message.reply_len_max());
+        writer.header(header);
+        // A type of the draft has the number that is configured for it.
+        let number = code_points(&self.leasequery().numbers).number(self.message_type());
+        let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, number);
+        if let Some(seal) = &self.seal {
+            seal.write(&mut writer);
+        }
+        writer
+    }
+
+    pub(super) fn is_asked_for(&self, wanted: OptionCode) -> bool {
+        self.message.parameter_request_list().any(|code| code == wanted)
+    }
+}
+
+/// Reads the query, checks that its sender may ask, and finds the answer. [`authenticate`](super::authenticate) comes
+/// before [`encode`] where [`AnswerPlan::needs_authentication`] says so.
+///
+/// # Errors
+/// Why there is no answer.
+pub(crate) fn decide<'m, V: LedgerView>(
+    message: &'m Message<'m>,
+    message_type: MessageType,
+    arrival: Arrival,
+    situation: &Situation<'m, V>,
+) -> Result<AnswerPlan<'m>, DropReason> {
+    let settings = situation.settings();
+    let leasequery = &settings.leasequery;
+    let requestor = match message.header.giaddr {
+        // [Q-11] [L-19] The answer would have nowhere to go, unless the operator wants it sent to the source.
+        giaddr if giaddr.is_unspecified() && !leasequery.without_giaddr => {
+            return Err(DropReason::QueryWithoutGiaddr);
+        }
+        giaddr if giaddr.is_unspecified() => arrival.source,
+        // [Q-14] [L-20] It is for nothing else.
+        giaddr => giaddr,
+    };
+    if !leasequery.permits(requestor) {
+        return Err(DropReason::QueryNotPermitted);
+    }
+    let (dialect, query) = match family(leasequery, message_type, requestor) {
+        // [L-29] A dialect that is switched off is answered nothing.
+        LeasequeryDialect::Draft if !leasequery.draft => return Err(DropReason::QueryDialect),
+        LeasequeryDialect::Draft => (UdpDialect::Lq01, udp_lq01::read(message)),
+        // [Q-15] [M-05] Nor is this one.
+        LeasequeryDialect::Rfc if !leasequery.rfc => return Err(DropReason::QueryDialect),
+        LeasequeryDialect::Rfc => udp_rfc4388::read(message),
+    };
+    let query = query.ok_or(DropReason::QueryKeys)?;
+    if !query.kinds().iter().all(|kind| access::allows(leasequery, requestor, *kind)) {
+        return Err(DropReason::QueryNotPermitted);
+    }
+    let (view, now) = (situation.view, situation.now);
+    let finding = match dialect {
+        UdpDialect::Lq01 => {
+            let reservations = udp_lq01::wants_reservations(leasequery, message);
+            select_last(view, situation.index, &query, reservations, now)
+        }
+        UdpDialect::Rfc4388 | UdpDialect::Rfc6148 => select(view, &query, now),
+    };
+    let server_identifier = situation.me.server_identifier;
+    Ok(AnswerPlan {
+        message,
+        dialect,
+        query,
+        finding,
+        requestor,
+        settings,
+        server_identifier,
+        now,
+        seal: None,
+    })
+}
+
+/// Whose documents the query follows.
+// A message type of its own selects the draft; where the draft shares RFC 4388's, the requestor's entry decides.
+fn family(
+    settings: &LeasequerySettings,
+    message_type: MessageType,
+    requestor: Ipv4Addr,
+) -> LeasequeryDialect {
+    if message_type == MessageType::DraftLeaseQuery {
+        return LeasequeryDialect::Draft;
+    }
+    let entry = settings.requestor(requestor);
+    entry.and_then(|entry| entry.dialect).unwrap_or(LeasequeryDialect::Rfc)
+}
+
+/// Writes the answer at the end of `buffer`. What is returned names the options for which there was no room.
+pub fn encode(plan: &AnswerPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
+    let start = buffer.len();
+    let Written { left_out, .. } = match plan.dialect {
+        UdpDialect::Rfc4388 | UdpDialect::Rfc6148 => udp_rfc4388::write(plan, buffer),
+        UdpDialect::Lq01 => udp_lq01::write(plan, buffer),
+    };
+    if let Some(seal) = &plan.seal {
+        seal.close(&mut buffer[start..]);
+    }
+    left_out
+}
+
+/// Writes the client's addresses as an option with this code.
+// Whole addresses, one at least. As many as one option can carry: 63.
+pub(super) fn write_associated(
+    writer: &mut MessageWriter<'_>,
+    plan: &AnswerPlan<'_>,
+    ciaddr: Ipv4Addr,
+    associated: &[Ipv4Addr],
+    code: OptionCode,
+) {
+    let all = plan.leasequery().associated_ip_with_ciaddr;
+    let listed = associated.iter().filter(|address| all || **address != ciaddr);
+    let mut octets = [0; 252];
+    let mut len = 0;
+    for (place, address) in octets.chunks_exact_mut(4).zip(listed) {
+        place.copy_from_slice(&address.octets());
+        len += 4;
+    }
+    if len > 0 {
+        let _ = writer.option(code, &octets[..len]);
+    }
+}
