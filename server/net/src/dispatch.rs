@@ -5,7 +5,7 @@
 
 use crate::metrics::Tally;
 use crate::promiser::Promiser;
-use crate::reply_address::{Ports, ReplyAddress, reply_address};
+use crate::reply_address::{Ports, ReplyAddress, answer_address, reply_address};
 use crate::service::Service;
 use replication_ledger::{Command, LedgerView};
 use server_rules::{
@@ -70,13 +70,14 @@ pub(crate) fn dispatch<'b, P: Promiser>(
     work: &mut Work,
     tally: &mut Tally,
 ) {
-    let (mode, now, room) = (service.promiser.mode(), service.promiser.now(), service.room());
+    let (mode, now) = (service.promiser.mode(), service.promiser.now());
     service.promiser.with_view(|view| {
         let index = service.index_of(&view.globals().settings);
         let situation = Situation { view, index: &index, me: &service.me, mode, now };
         let mut offers = service.offers.lock();
         for datagram in datagrams {
-            let considered = consider(&datagram, place, &situation, &mut offers, room, work, tally);
+            let considered =
+                consider(service, &datagram, place, &situation, &mut offers, work, tally);
             if let Err(reason) = considered {
                 tracing::debug!(source = %datagram.source, reason = reason.as_str(), "dhcp.drop");
                 tally.dropped(reason);
@@ -85,17 +86,20 @@ pub(crate) fn dispatch<'b, P: Promiser>(
     });
 }
 
-fn consider<V: LedgerView>(
+fn consider<P: Promiser>(
+    service: &Service<P>,
     datagram: &Datagram<'_>,
     place: Place,
-    situation: &Situation<'_, V>,
+    situation: &Situation<'_, P::View>,
     offers: &mut Offers,
-    room: usize,
     work: &mut Work,
     tally: &mut Tally,
 ) -> Result<(), DropReason> {
     let message = Message::decode(datagram.octets)?;
-    if let Some(message_type) = message.message_type() {
+    let numbers = &situation.view.globals().settings.leasequery.numbers;
+    // The drafts' types come last: building their table is left to messages that need it.
+    let draft = || message.message_type_with(&leasequery::code_points(numbers));
+    if let Some(message_type) = message.message_type().or_else(draft) {
         tally.received(message_type);
     }
     let source_port = datagram.source.port();
@@ -111,16 +115,18 @@ fn consider<V: LedgerView>(
             work.outbox.put(to, plan.message_type, |buffer| encode(&plan, buffer, tally));
             Ok(())
         }
-        Intent::Leasequery(plan) => {
-            tally.told(plan.query.as_str(), plan.finding.as_str());
-            let message_type = plan.message_type();
-            let to = destination(to(message_type, Ipv4Addr::UNSPECIFIED))?;
-            work.outbox.put(to, message_type, |buffer| {
+        Intent::Leasequery(mut plan) => {
+            if plan.needs_authentication() {
+                leasequery::authenticate(&mut plan, &mut service.replays.lock())?;
+            }
+            tally.told(plan.dialect.as_str(), plan.query.as_str(), plan.finding.as_str());
+            let to = answer_address(&message, datagram.source, place.ports);
+            work.outbox.put(to, plan.message_type(), |buffer| {
                 count_omitted(&message, leasequery::encode(&plan, buffer), tally);
             });
             Ok(())
         }
-        _ if work.commands.len() >= room => Err(DropReason::Overloaded),
+        _ if work.commands.len() >= service.room() => Err(DropReason::Overloaded),
         Intent::Promise { command, ack, pending } => {
             let start = work.acks.len();
             encode(&ack, &mut work.acks, tally);

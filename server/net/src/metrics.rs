@@ -56,7 +56,7 @@ pub(crate) struct Tally {
     received: Counts<MessageType>,
     sent: Counts<MessageType>,
     drops: Counts<DropReason>,
-    queries: Counts<(&'static str, &'static str)>,
+    queries: Counts<(&'static str, &'static str, &'static str)>,
     omitted: Counts<()>,
     seconds: Vec<(MessageType, Histogram)>,
 }
@@ -89,9 +89,14 @@ impl Tally {
         self.drops.add(reason, count);
     }
 
-    /// A leasequery over UDP by RFC 4388 was answered.
-    pub(crate) fn told(&mut self, query: &'static str, result: &'static str) {
-        self.queries.add((query, result), 1);
+    /// A leasequery over UDP was answered.
+    pub(crate) fn told(
+        &mut self,
+        dialect: &'static str,
+        query: &'static str,
+        result: &'static str,
+    ) {
+        self.queries.add((dialect, query, result), 1);
     }
 
     pub(crate) fn relay_information_omitted(&mut self) {
@@ -108,11 +113,11 @@ impl Tally {
         self.sent.flush(|message_type| messages(message_type, "sent"));
         self.drops
             .flush(|reason| counter!("leasehold_dhcp_drops_total", "reason" => reason.as_str()));
-        self.queries.flush(|(query, result)| {
+        self.queries.flush(|(dialect, query, result)| {
             counter!(
                 "leasehold_leasequery_total",
                 "transport" => "udp",
-                "dialect" => "rfc4388",
+                "dialect" => *dialect,
                 "query" => *query,
                 "result" => *result
             )
@@ -219,7 +224,7 @@ mod tests {
             tally.sent(MessageType::Offer, Duration::from_millis(1));
             tally.dropped(DropReason::NotMyBucket);
             tally.dropped_many(DropReason::NotProposed, 5);
-            tally.told("ip", "active");
+            tally.told("rfc4388", "ip", "active");
             tally.relay_information_omitted();
             tally.flush();
             tally.flush();

@@ -54,7 +54,7 @@ pub(crate) fn reply_address(
         let from_source =
             request.relay_agent_information().is_some_and(|words| words.source_port());
         let port = if from_source { source_port } else { ports.relay };
-        // [H-12] [O-12] To giaddr, whatever else chose the subnet.
+        // [H-12] [O-12] To giaddr, whatever else chose the subnet.
         return ReplyAddress::Unicast(SocketAddrV4::new(header.giaddr, port));
     }
     if reply_type == MessageType::Nak {
@@ -70,6 +70,20 @@ pub(crate) fn reply_address(
     } else {
         // [H-15] To an address that nobody answers for yet.
         ReplyAddress::Hardware(SocketAddrV4::new(yiaddr, ports.client))
+    }
+}
+
+/// Where the answer to a leasequery goes. `source` is where it came from.
+pub(crate) fn answer_address(
+    query: &Message<'_>,
+    source: SocketAddrV4,
+    ports: Ports,
+) -> SocketAddrV4 {
+    match query.header.giaddr {
+        // It is answered only if the operator wants its source answered.
+        giaddr if giaddr.is_unspecified() => source,
+        // Whatever the source is.
+        giaddr => SocketAddrV4::new(giaddr, ports.relay),
     }
 }
 
@@ -97,7 +111,7 @@ mod tests {
         reply_address(&request, reply, GIVEN, 5555, Ports::beside(listening))
     }
 
-    // proves [H-12] [H-13] [H-14] [H-15] [H-16] [H-18] [O-12]
+    // proves [H-12] [H-13] [H-14] [H-15] [H-16] [H-18] [O-12]
     #[test]
     fn replies_go_where_their_receiver_listens() {
         let to = |ip, port| ReplyAddress::Unicast(SocketAddrV4::new(ip, port));
@@ -105,8 +119,8 @@ mod tests {
             let octets = message(request, giaddr, ciaddr, flags);
             assert_eq!(address_for(&octets, reply, 67), expected, "{request} {giaddr} {ciaddr}");
         };
-        use MessageType::{Ack, LeaseActive, Nak, Offer};
-        let (discover, request, inform, query) = (1, 3, 8, 10);
+        use MessageType::{Ack, Nak, Offer};
+        let (discover, request, inform) = (1, 3, 8);
         check(discover, RELAY, NONE, 0, Offer, to(RELAY, 67));
         check(discover, RELAY, NONE, FLAG_BROADCAST, Offer, to(RELAY, 67));
         check(request, RELAY, CLIENT, 0, Ack, to(RELAY, 67));
@@ -120,7 +134,19 @@ mod tests {
         check(inform, RELAY, CLIENT, 0, Ack, to(CLIENT, 68));
         check(inform, NONE, CLIENT, 0, Ack, to(CLIENT, 68));
         check(inform, RELAY, NONE, 0, Ack, to(RELAY, 67));
-        check(query, RELAY, CLIENT, 0, LeaseActive, to(RELAY, 67));
+    }
+
+    // proves
+    #[test]
+    fn a_leasequery_is_answered_to_giaddr_or_to_its_source() {
+        let source = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 4000);
+        let check = |giaddr, expected| {
+            let octets = message(10, giaddr, CLIENT, 0);
+            let query = Message::decode(&octets).expect("tests write messages correctly");
+            assert_eq!(answer_address(&query, source, Ports::beside(67)), expected);
+        };
+        check(RELAY, SocketAddrV4::new(RELAY, 67));
+        check(NONE, source);
     }
 
     // proves [O-21]

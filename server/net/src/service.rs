@@ -4,6 +4,7 @@ use crate::limits::PROMISES_IN_FLIGHT_MAX;
 use crate::promiser::Promiser;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication_ledger::{Settings, Timestamp};
+use server_rules::leasequery::ReplayGuard;
 use server_rules::{MemberFacts, NetworkIndex, OfferLimits, Offers};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Service<P> {
     pub(crate) promiser: P,
     pub(crate) me: MemberFacts,
     pub(crate) offers: Arc<OfferTable>,
+    /// Taken after a look at the ledger began, for authenticated leasequeries only.
+    pub(crate) replays: Mutex<ReplayGuard>,
     index: RwLock<Arc<NetworkIndex>>,
     in_flight: AtomicUsize,
 }
@@ -45,7 +48,14 @@ impl<P: Promiser> Service<P> {
         let index = RwLock::new(Arc::new(promiser.with_view(|view| {
             NetworkIndex::new(&replication_ledger::LedgerView::globals(view).settings)
         })));
-        Service { promiser, me, offers, index, in_flight: AtomicUsize::new(0) }
+        Service {
+            promiser,
+            me,
+            offers,
+            replays: Mutex::default(),
+            index,
+            in_flight: AtomicUsize::new(0),
+        }
     }
 
     /// How many promises wait for their outcome.

@@ -5,8 +5,9 @@ use crate::promiser::OnOutcomes;
 use crate::service::OfferTable;
 use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
-    AddressRange, Batch, Command, LeaseTimes, LeasequerySettings, LedgerView, MapTable, MemberId,
-    Mode, Outcome, Parcel, Prefix, Role, Session, Settings, Stamp, Subnet, Timestamp, apply,
+    AddressRange, AuthenticationProtocol, Batch, Command, LeaseTimes, LeasequerySecret,
+    LeasequerySettings, LedgerView, MapTable, MemberId, Mode, Outcome, Parcel, Prefix, Role,
+    Session, Settings, Stamp, Subnet, Timestamp, apply,
 };
 use server_rules::{MemberFacts, OfferLimits};
 use server_wire::{Header, Message, MessageType, MessageWriter, Op, OptionCode};
@@ -170,6 +171,18 @@ impl Scene {
         (message_type, reply.header.chaddr_field[5], reply.header.yiaddr)
     }
 
+    /// Changes the configuration of leasequery.
+    fn configure(&self, change: impl FnOnce(&mut LeasequerySettings)) {
+        let mut settings = self.cluster.table.read().globals().settings.clone();
+        let replaces_revision = settings.revision;
+        settings.revision += 1;
+        change(&mut settings.leasequery);
+        let settings = Box::new(settings);
+        let outcomes =
+            self.cluster.commit(vec![Command::Configure { replaces_revision, settings }]);
+        assert!(matches!(outcomes[0], Outcome::Done { .. }), "{outcomes:?}");
+    }
+
     fn offer(&self, number: u8) -> Ipv4Addr {
         self.send(&message(1, number, &[]));
         let (message_type, to, address) = self.receive();
@@ -223,6 +236,83 @@ fn an_ack_waits_for_its_outcome_and_nothing_else_does() {
     assert_eq!(scene.receive().0, MessageType::LeaseUnknown);
     scene.cluster.let_go();
     assert_eq!(scene.receive(), (MessageType::Ack, 1, address));
+}
+
+/// A leasequery for an address that is not ours, with this message type, giaddr and option 90.
+fn leasequery(message_type: u8, giaddr: Ipv4Addr, authentication: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut header = Header::new(Op::BootRequest);
+    (header.giaddr, header.ciaddr) = (giaddr, Ipv4Addr::new(203, 0, 113, 1));
+    let mut writer = MessageWriter::new(&mut octets, 1400);
+    writer.header(&header);
+    writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, message_type).expect("room");
+    if !authentication.is_empty() {
+        writer.option(OptionCode::AUTHENTICATION, authentication).expect("room");
+    }
+    writer.finish();
+    octets
+}
+
+// proves
+#[test]
+fn a_leasequery_without_giaddr_is_answered_at_its_source_if_that_is_configured() {
+    let scene = Scene::new();
+    let requestor = UdpSocket::bind("127.0.0.2:0").expect("a socket on loopback");
+    requestor.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let query = leasequery(10, Ipv4Addr::UNSPECIFIED, &[]);
+    requestor.send_to(&query, scene.server).expect("loopback takes it");
+    scene.offer(1);
+    scene.configure(|leasequery| leasequery.without_giaddr = true);
+    requestor.send_to(&query, scene.server).expect("loopback takes it");
+    let mut buffer = [0; 1500];
+    let len = requestor.recv(&mut buffer).expect("an answer");
+    let answer = Message::decode(&buffer[..len]).expect("a message");
+    assert_eq!(answer.message_type(), Some(MessageType::LeaseUnknown));
+    // With giaddr it goes there, wherever it came from.
+    let query = leasequery(10, Ipv4Addr::LOCALHOST, &[]);
+    requestor.send_to(&query, scene.server).expect("loopback takes it");
+    assert_eq!(scene.receive().0, MessageType::LeaseUnknown);
+}
+
+// proves [L-19]
+#[test]
+fn the_draft_has_its_own_numbers() {
+    let scene = Scene::new();
+    scene.send(&leasequery(233, Ipv4Addr::LOCALHOST, &[]));
+    let mut buffer = [0; 1500];
+    let len = scene.relay.recv(&mut buffer).expect("an answer");
+    let answer = Message::decode(&buffer[..len]).expect("a message");
+    assert_eq!(answer.message_type_number(), Some(235));
+}
+
+// proves [Q-42] [O-42]
+#[test]
+fn a_leasequery_must_be_authentic_and_new_if_that_is_configured() {
+    let scene = Scene::new();
+    scene.configure(|leasequery| {
+        leasequery.authentication_required = true;
+        leasequery.secrets = vec![LeasequerySecret {
+            id: 1,
+            protocol: AuthenticationProtocol::ConfigurationToken,
+            secret: b"please"[..].into(),
+        }];
+    });
+    let query = |counter: u8, token: &[u8]| {
+        let value = [&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, counter][..], token].concat();
+        leasequery(10, Ipv4Addr::LOCALHOST, &value)
+    };
+    let dropped = |octets: &[u8], number| {
+        scene.send(octets);
+        // What comes next is the answer to what was sent last.
+        scene.offer(number);
+    };
+    dropped(&leasequery(10, Ipv4Addr::LOCALHOST, &[]), 1);
+    dropped(&query(1, b"guessed"), 2);
+    scene.send(&query(1, b"please"));
+    assert_eq!(scene.receive().0, MessageType::LeaseUnknown);
+    dropped(&query(1, b"please"), 3);
+    scene.send(&query(2, b"please"));
+    assert_eq!(scene.receive().0, MessageType::LeaseUnknown);
 }
 
 #[test]
