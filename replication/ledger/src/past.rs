@@ -41,6 +41,7 @@ impl BindingKey {
             BindingKey::ClientIdentifier(identifier) => {
                 binding.client.identifier() == Some(&identifier[..])
             }
+            // [D-16] [D-17] Of the newest exchange that carried one: the record keeps that option 82 whole.
             BindingKey::RemoteId(value) => binding.relay_sub_option(REMOTE_ID) == Some(&value[..]),
             BindingKey::RelayId(value) => binding.relay_sub_option(RELAY_ID) == Some(&value[..]),
         }

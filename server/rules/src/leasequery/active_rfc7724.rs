@@ -12,7 +12,7 @@
 //!
 //! **Hazards.** Members' clocks differ by up to the configured margin and a commit takes a moment, so a binding may be
 //! dated a little before a base-time that was sent earlier: catch-up begins that margin earlier. A requestor hears of some
-//! bindings twice, which it must expect.
+//! bindings twice, which it must expect.
 //!
 //! **Absent on purpose.** A history: the records are it. They do not forget, but what a requestor may rely on is
 //! what is configured, so that members whose ledgers differ in age answer alike.

@@ -82,7 +82,7 @@ pub(crate) fn instead(out: &mut Vec<u8>, form: &Form, desk: &Desk<'_>, instead: 
 }
 
 /// Says that there will be no answer, or no more of it.
-// [D-34] [D-35] In the place of everything that was still to come.
+// [D-34] In the place of everything that was still to come.
 pub(crate) fn fail(
     out: &mut Vec<u8>,
     form: &Form,

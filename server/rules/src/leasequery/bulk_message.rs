@@ -100,7 +100,7 @@ impl Form {
         standing: Option<&Standing>,
     ) {
         let mut header = self.header();
-        // [B-30] The address is in ciaddr. [B-31] Whoever had it last is told too.
+        // The address is in ciaddr. [B-31] Whoever had it last is told too.
         header.ciaddr = address;
         if let Some(binding) = binding {
             header.set_chaddr(binding.hardware.htype(), binding.hardware.octets());

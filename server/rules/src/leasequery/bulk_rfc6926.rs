@@ -29,7 +29,7 @@ pub(crate) fn read(message: &Message<'_>) -> Result<Question, Failure> {
     if keys.found.len() > 1 {
         return Err(Failure::SeveralKeys);
     }
-    // [B-17] None of them is the query for all configured addresses.
+    // None of them is the query for all configured addresses.
     let (kind, target) = keys.found.pop().unwrap_or((LeasequeryKind::All, Target::Everything));
     let window = Window {
         start: message.u32_option(OptionCode::QUERY_START_TIME),
@@ -86,7 +86,7 @@ pub(crate) fn about(
     standing: &Standing,
     is_first: bool,
 ) {
-    // [B-30] The type follows the state. [B-23] There is no third.
+    // [B-30] The type follows the state; the address is in ciaddr. [B-23] There is no third type.
     let message_type = match standing.state {
         DhcpState::Active => MessageType::LeaseActive,
         _ => MessageType::LeaseUnassigned,

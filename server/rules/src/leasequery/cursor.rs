@@ -7,7 +7,7 @@
 //! the present records from there on: one that has not changed since the query came is told at once, one that has is put
 //! aside, read from the past between two steps, and told in the next.
 //!
-//! **Rules.** B-16 to B-18, D-18 to D-20. Records are never removed from a ledger, so every record of the past has one
+//! **Rules.** Records are never removed from a ledger, so every record of the past has one
 //! in the present.
 //!
 //! **Hazards.** A look at the present makes the members' work wait: a step is bounded in records looked at, whether they
@@ -129,15 +129,22 @@ impl<P: PastView> Cursor<P> {
             }
             ahead.reverse();
         }
+        let only_records =
+            matches!(&self.walk, Walk::Configured(ConfiguredWalk { only_records: true, .. }));
         while let Some((address, free)) = self.changed.last().copied() {
             let binding = self.past.binding(address)?;
             self.changed.pop();
-            self.recalled.push((address, free, binding));
+            // Given out since for the first time: there was no record.
+            if binding.is_some() || !only_records {
+                self.recalled.push((address, free, binding));
+            }
         }
         Ok(())
     }
 
-    /// Tells what comes next, at most [`STEP_LEN`] addresses, until `tell` says that it has no room for more.
+    /// Tells what comes next, some [`STEP_LEN`] addresses, until `tell` says that it has no room for more.
+    // [B-18] The walk passes an address once, and what it puts aside there is told once. [B-25] So what has changed comes a
+    // little later than its neighbours.
     pub(crate) fn step<V: LedgerView>(
         &mut self,
         view: &V,
@@ -295,3 +302,7 @@ fn add(places: &mut Vec<Place>, first: Ipv4Addr, last: Ipv4Addr, free: DhcpState
     }
     places.push(Place { range: AddressRange { first, last }, free });
 }
+
+#[cfg(test)]
+#[path = "cursor_tests.rs"]
+mod tests;

@@ -142,6 +142,7 @@ enum Recognised {
     Neither,
 }
 
+// [B-03] A message without its size is no query of either dialect.
 fn recognise(octets: &[u8]) -> Recognised {
     let [_, _, second, _, fourth, ..] = octets else { return Recognised::NotYet };
     match (*second == BOOTREQUEST, *fourth == BOOTREQUEST) {

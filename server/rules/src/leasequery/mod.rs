@@ -51,6 +51,16 @@ pub(crate) use udp::decide;
 pub use udp::{AnswerPlan, UdpDialect, encode};
 
 #[cfg(test)]
+mod active_tests;
+#[cfg(test)]
+mod bulk_tests;
+#[cfg(test)]
+mod dtv_tests;
+#[cfg(test)]
+mod line_tests;
+#[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod udp_lq01_tests;

@@ -31,6 +31,7 @@ pub(crate) fn hear(octets: &[u8], dialect: LeasequeryDialect, told: ToldOptions)
     }
 }
 
+// [B-62] Option 90 is not looked at: what protects a connection is around it.
 fn understand(message: &Message<'_>, dialect: LeasequeryDialect, told: ToldOptions) -> Heard {
     let form = Form::of(message, framing(dialect), told);
     match kind_of(message.message_type(), dialect) {
@@ -71,7 +72,7 @@ fn excuse(octets: &[u8], dialect: LeasequeryDialect) -> Heard {
         Some(MessageType::ActiveLeaseQuery) => {
             Heard::Active { form, start: Err(Refused::MALFORMED) }
         }
-        // Options of a DHCPTLS do not matter, right or wrong.
+        // Options of a DHCPTLS do not matter, right or wrong.
         Some(_) => Heard::Tls { form },
         None => Heard::Forbidden,
     }

@@ -42,6 +42,7 @@ impl Rights {
             first_query_timeout: seconds(settings.first_query_timeout_seconds),
             active: settings.active.clone(),
             numbers: settings.numbers,
+            // What may not be told is not, though it be wanted.
             told: ToldOptions::of(settings),
             kinds: own.and_then(|own| own.queries.clone()),
             speaks_rfc: settings.rfc,

@@ -194,6 +194,7 @@ impl<P: PastView> Session<P> {
             self.intake.expect(dialect);
         }
         self.take_messages(call, out);
+        self.end_if_asked();
         self.answer_queries(call, out);
         self.end_if_asked();
     }

@@ -1,0 +1,178 @@
+//! Walks over random ledgers that change on the way, against the state in which they began.
+
+use super::*;
+use proptest::prelude::*;
+use replication_ledger::view::contract;
+use replication_ledger::{
+    BindingState, HardwareAddress, LeaseTimes, LedgerTable, MapPast, MapTable, Prefix, Reservation,
+    ReservationKey, Settings, Stamp, Subnet, Timestamp,
+};
+use std::collections::BTreeSet;
+
+/// 10.0.0.0 and following.
+fn at(place: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0a00_0000 + place)
+}
+
+fn range(first: u32, last: u32) -> AddressRange {
+    AddressRange { first: at(first), last: at(last) }
+}
+
+fn settings(pools: &[(u32, u32)], reserved: &[u32]) -> Settings {
+    let reservation = |place: &u32| Reservation {
+        key: ReservationKey::CircuitId(b"port"[..].into()),
+        address: at(*place),
+        host_name: None,
+        options: Vec::new(),
+    };
+    let subnet = Subnet {
+        prefix: Prefix { address: at(0), len: 16 },
+        network: None,
+        pools: pools.iter().map(|(first, last)| range(*first, *last)).collect(),
+        relays: Vec::new(),
+        options: Vec::new(),
+        lease: LeaseTimes::default(),
+        next_server: Ipv4Addr::UNSPECIFIED,
+        reservations: reserved.iter().map(reservation).collect(),
+    };
+    Settings { subnets: vec![subnet], ..Settings::default() }
+}
+
+fn change(table: &mut MapTable, place: u32, relay: u8) {
+    let index = table.globals().applied_index + 1;
+    table.put(Binding {
+        address: at(place),
+        state: BindingState::Active,
+        hardware: HardwareAddress::new(1, &[relay]),
+        relay_agent_information: vec![12, 1, relay].into(),
+        changed_index: index,
+        ..contract::sample()
+    });
+    table.advance(index, Stamp::of(Timestamp(index)));
+}
+
+/// Walks to the end; between steps the present changes. What was told, ascending.
+fn walked(
+    mut cursor: Cursor<MapPast>,
+    table: &mut MapTable,
+    changes: &[(u32, u8)],
+    room: usize,
+) -> Vec<(Ipv4Addr, Option<Binding>, DhcpState)> {
+    let mut told = Vec::new();
+    let mut changes = changes.iter();
+    while !cursor.is_at_end() {
+        cursor.recall().expect("it can be read");
+        let before = told.len();
+        cursor.step(table, &mut |found| {
+            told.push((found.address, found.binding.cloned(), found.free));
+            told.len() - before < room
+        });
+        assert!(told.len() - before <= room.min(2 * STEP_LEN));
+        if let Some((place, relay)) = changes.next() {
+            change(table, *place, *relay);
+        }
+    }
+    told.sort_by_key(|(address, ..)| *address);
+    told
+}
+
+proptest! {
+    #[test]
+    fn a_walk_tells_the_state_in_which_it_began(
+        records in prop::collection::vec((0u32..400, 0u8..3), 0..120),
+        changes in prop::collection::vec((0u32..400, 0u8..3), 0..120),
+        reserved in prop::collection::btree_set(0u32..400, 0..9),
+        room in 1usize..40,
+        only_records: bool,
+    ) {
+        let mut table = MapTable::default();
+        let reserved: Vec<_> = reserved.into_iter().collect();
+        let pools = [(10, 150), (151, 160), (200, 390)];
+        table.globals_mut().settings = settings(&pools, &reserved);
+        for (place, relay) in records {
+            change(&mut table, place, relay);
+        }
+        let began = table.clone();
+        let places = configured_places(table.globals(), MemberId(1));
+        let cursor = Cursor::of_places(began.past(), places, only_records);
+        let told = walked(cursor, &mut table, &changes, room);
+        let is_pooled = |place: &u32| pools.iter().any(|(first, last)| (*first..=*last).contains(place));
+        let configured: BTreeSet<u32> =
+            (0..400).filter(|place| is_pooled(place) || reserved.contains(place)).collect();
+        let expected: Vec<_> = configured
+            .into_iter()
+            .map(|place| (at(place), began.binding(at(place)).cloned(), DhcpState::Transitioning))
+            .filter(|(_, binding, _)| binding.is_some() || !only_records)
+            .collect();
+        prop_assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_walk_by_key_tells_who_had_the_key_when_it_began(
+        records in prop::collection::vec((0u32..400, 0u8..3), 0..300),
+        changes in prop::collection::vec((0u32..400, 0u8..3), 0..120),
+        room in 1usize..40,
+    ) {
+        let mut table = MapTable::default();
+        for (place, relay) in records {
+            change(&mut table, place, relay);
+        }
+        let began = table.clone();
+        let key = BindingKey::RelayId(vec![1].into());
+        let cursor = Cursor::of_key(began.past(), key.clone());
+        let told = walked(cursor, &mut table, &changes, room);
+        let expected: Vec<_> = began
+            .bindings_from(at(0))
+            .filter(|binding| key.matches(binding))
+            .map(|binding| (binding.address, Some(binding.clone()), DhcpState::Available))
+            .collect();
+        prop_assert_eq!(told, expected);
+    }
+}
+
+// proves [B-17]
+#[test]
+fn places_are_configured_addresses_by_who_may_give_them() {
+    use replication_ledger::{Batch, Command, Parcel, Role, Session, apply};
+    let mut table = MapTable::default();
+    let mut commit = |commands: Vec<Command>| {
+        for command in commands {
+            let index = table.globals().applied_index + 1;
+            let parcel = Parcel {
+                member: MemberId(1),
+                session: Session(1),
+                sequence: index,
+                commands: vec![command],
+            };
+            let stamp = Stamp::of(Timestamp::from_seconds(1000));
+            apply(&mut table, index, Batch { stamp, parcels: vec![parcel] });
+        }
+        configured_places(table.globals(), MemberId(1))
+    };
+    let enroll = |id: u64| {
+        let (member, role, name) = (MemberId(id), Role::Server, format!("m{id}"));
+        let server_identifier = Some(at(0));
+        let restored = Command::ContactRestored { member, session: Session(1) };
+        [Command::Enroll { member, name, role, server_identifier }, restored]
+    };
+    let configured = settings(&[(10, 19), (20, 29)], &[25, 30, 40]);
+    let configure = Command::Configure { replaces_revision: 0, settings: Box::new(configured) };
+    let mut commands: Vec<_> = enroll(1).into();
+    commands.push(configure);
+    commands.extend(enroll(2));
+    let place = |first, last, free| Place { range: range(first, last), free };
+    let mine = DhcpState::Available;
+    assert_eq!(commit(commands), [place(10, 30, mine), place(40, 40, mine)]);
+    let (first, last) = (at(12), at(14));
+    let before = [place(10, 11, mine), place(12, 14, DhcpState::Transitioning)];
+    let after = [place(15, 30, mine), place(40, 40, mine)];
+    let disowned = commit(vec![Command::Disown { first, last }]);
+    assert_eq!(disowned, [before, after].concat());
+    let indexes = vec![(MemberId(1), 99), (MemberId(2), 99)];
+    let granted = commit(vec![
+        Command::Settle { indexes },
+        Command::Grant { first, last, owner: Some(MemberId(2)) },
+    ]);
+    let before = [place(10, 11, mine), place(12, 14, DhcpState::Remote)];
+    assert_eq!(granted, [before, after].concat());
+}
