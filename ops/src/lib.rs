@@ -5,7 +5,8 @@
 //!
 //! **Model.** [`config`] turns text into values. [`serve`] puts a member together from its parts and takes it apart
 //! again. [`api`] shows and changes a running member, which it knows as a [`replica::Replica`]. [`cli`] calls
-//! the API of a member; it shares only the JSON shapes with it.
+//! the API of a member; it shares only the JSON shapes with it. [`requestor`] asks DHCP servers, ours or others', over
+//! the network only.
 //!
 //! **Rules.** A command that talks to a member needs nothing but its address and a token: no command reads a data
 //! directory. A bad file is refused whole, with every problem at once.
@@ -24,6 +25,7 @@ pub mod metrics;
 mod panics;
 mod pem;
 pub mod replica;
+pub mod requestor;
 mod running;
 pub mod serve;
 mod usage;
