@@ -1,12 +1,13 @@
 //! The commands: parse, call one function, map to an exit status. A file per command.
 //!
-//! Exit status: 0 done, 1 refused or failed, 2 wrong usage (clap's own).
+//! Exit status: 0 done, 1 refused or failed, 2 wrong usage (clap's own); `leasequery` adds 3, nobody knows.
 
 mod caller;
 mod cluster;
 mod config;
 mod demo;
 mod lease;
+mod leasequery;
 mod output;
 mod serve;
 mod text_diff;
@@ -40,6 +41,8 @@ enum Command {
     /// Show and end leases
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Ask DHCP servers who has what, and tell which answer is newer
+    Leasequery(Box<leasequery::Arguments>),
 }
 
 /// Runs the command of this process's arguments.
@@ -52,15 +55,20 @@ pub fn run() -> ExitCode {
         Command::Cluster(command) => cluster::run(command),
         Command::Config(command) => config::run(command),
         Command::Lease(command) => lease::run(command),
+        Command::Leasequery(arguments) => {
+            return leasequery::run(*arguments).unwrap_or_else(|error| failed(&error));
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // One line per cause of the error would hide which belongs to which.
-            eprintln!("leasehold: {}", chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // One line per cause of the error would hide which belongs to which.
+    eprintln!("leasehold: {}", chain(error.as_ref()));
+    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -1,0 +1,465 @@
+//! `leasehold leasequery`: ask one or several servers, reconcile, print.
+//!
+//! Exit status beside the usual ones: 3 when every server has answered and nobody knows.
+
+use super::output::{Listing, Output, Row};
+use crate::config::value;
+use crate::error::chain;
+use crate::requestor::{
+    Collected, Dialect, Event, Exchange, Form, Hardware, Key, Line, Merged, Moment, Notice,
+    Outcome, Plan, Query, Reconciler, ServerIndex, ServerReport, TlsSettings, TlsStart, Vpn,
+    client_config, collect, follow, time_of_day,
+};
+use anyhow::{Context, Result, bail};
+use clap::{ArgGroup, Args, ValueEnum};
+use rustls::pki_types::ServerName;
+use server_wire::{BOOTP_PORT_SERVER, CodePoints, OptionCode};
+use std::io::{self, IsTerminal};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Every server has answered, and nobody knows.
+const NOBODY_KNOWS: u8 = 3;
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("key").multiple(true).required(true).args(
+    ["ip", "mac", "client_id", "remote_id", "relay_id", "all", "active"])))]
+pub(crate) struct Arguments {
+    /// Ask this server; several may be given
+    #[arg(long, value_name = "A[:PORT]", required = true, value_parser = server)]
+    server: Vec<SocketAddrV4>,
+    /// By address
+    #[arg(long)]
+    ip: Option<Ipv4Addr>,
+    /// By hardware address
+    #[arg(long)]
+    mac: Option<String>,
+    /// By client identifier
+    #[arg(long, value_name = "HEX")]
+    client_id: Option<String>,
+    /// By the remote end that the relay names
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    remote_id: Option<String>,
+    /// By relay
+    #[arg(long, value_name = "TEXT|0xHEX")]
+    relay_id: Option<String>,
+    /// Every configured address
+    #[arg(long)]
+    all: bool,
+    /// Changes as they happen (RFC 7724); with --all everything there is comes first
+    #[arg(long, alias = "follow")]
+    active: bool,
+    /// Over UDP; the default for --ip, --mac, --client-id and --remote-id
+    #[arg(long, conflicts_with = "tcp")]
+    udp: bool,
+    /// Over TCP; the default for the others
+    #[arg(long)]
+    tcp: bool,
+    /// The family of documents that the servers speak
+    #[arg(long, value_enum, default_value_t)]
+    dialect: DialectName,
+    /// Numbers that the drafts left open, such as lease-data=230,status-code=234
+    #[arg(long, value_name = "NAME=N,...", value_parser = numbers)]
+    numbers: Option<CodePoints>,
+    /// UDP: our address, which answers come to; 0.0.0.0 asks for an answer to the source of the query
+    #[arg(long, value_name = "ADDRESS")]
+    giaddr: Option<Ipv4Addr>,
+    /// UDP: our port if it is not 67, for servers that answer to it (RFC 8357); 0 is any
+    #[arg(long, value_name = "PORT")]
+    source_port: Option<u16>,
+    /// UDP, draft: answers may come from reservations
+    #[arg(long)]
+    reservations: bool,
+    /// TCP: only what changed since; RFC 3339, seconds since 1970, or how long ago such as 1h
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    start_time: Option<Moment>,
+    /// TCP: only what changed until then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    end_time: Option<Moment>,
+    /// TCP: in this VPN, or in all
+    #[arg(long, value_name = "NAME|all")]
+    vpn: Option<String>,
+    /// Ask for these options too, by name or number
+    #[arg(long, value_name = "OPTION,...", value_delimiter = ',', value_parser = option)]
+    request: Vec<OptionCode>,
+    /// Give a server up after this time; 60s over UDP, over TCP the documents' timeouts
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// TCP: attempts for one server, with growing pauses
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// TCP: secure the connection, after DHCPTLS or from the start
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "upgrade", requires = "ca")]
+    tls: Option<TlsWhen>,
+    /// PEM file of the authority that signed the servers' certificates
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca: Option<PathBuf>,
+    /// PEM file of our certificate
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    certificate: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The name in the servers' certificates, if it is not their address
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    tls_name: Option<String>,
+    /// Show the answers that lost too
+    #[arg(long)]
+    show_all: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum DialectName {
+    /// RFC 4388, 6148, 6926, 7724
+    #[default]
+    Rfc,
+    /// The drafts of 2001 (UDP) and 2008 (TCP)
+    Draft,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TlsWhen {
+    /// After DHCPTLS (RFC 7724)
+    Upgrade,
+    /// At once
+    Immediate,
+}
+
+fn server(text: &str) -> Result<SocketAddrV4, String> {
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) => Ok(SocketAddrV4::new(address, BOOTP_PORT_SERVER)),
+        Err(_) => value::socket_v4(text),
+    }
+}
+
+fn time(text: &str) -> Result<Moment, String> {
+    Moment::parse(text, time_of_day())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    value::duration(text).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+fn option(text: &str) -> Result<OptionCode, String> {
+    let by_number = text.parse::<u8>().ok().map(OptionCode);
+    by_number.or_else(|| OptionCode::by_name(text)).ok_or_else(|| {
+        format!("`{text}` is no option; write a number, or a name such as \"domain-name\"")
+    })
+}
+
+fn numbers(text: &str) -> Result<CodePoints, String> {
+    let mut numbers = CodePoints::default();
+    for pair in text.split(',') {
+        let wrong = || format!("`{pair}` is not a name and a number such as lease-data=230");
+        let (name, number) = pair.split_once('=').ok_or_else(wrong)?;
+        if name == "flag-reservation" {
+            let digits = number.strip_prefix("0x").ok_or_else(wrong)?;
+            numbers.flag_reservation = u16::from_str_radix(digits, 16).map_err(|_| wrong())?;
+            continue;
+        }
+        let number: u8 = number.parse().map_err(|_| wrong())?;
+        match name {
+            "lease-data" => numbers.lease_data = number,
+            "lease-done" => numbers.lease_done = number,
+            "lease-query-fail" => numbers.lease_query_fail = number,
+            "lease-query" => numbers.lease_query = number,
+            "known" => numbers.known = number,
+            "unknown" => numbers.unknown = number,
+            "client-last-transaction-time" => {
+                numbers.client_last_transaction_time = OptionCode(number);
+            }
+            "associated-ip" => numbers.associated_ip = OptionCode(number),
+            "client-requested-host-name" => {
+                numbers.client_requested_host_name = OptionCode(number);
+            }
+            "status-code" => numbers.status_code = OptionCode(number),
+            _ => return Err(format!("`{name}` is none of the drafts' numbers")),
+        }
+    }
+    match numbers.clash() {
+        Some(message_type) => Err(format!("the number of {message_type} is taken already")),
+        None => Ok(numbers),
+    }
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let plan = plan(&arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads can be started")?;
+    match plan.exchange {
+        Exchange::Active => runtime.block_on(show_changes(&plan, &arguments)),
+        Exchange::Udp | Exchange::Bulk => {
+            let mut progress = Progress::new(plan.servers.clone());
+            let collected = runtime.block_on(collect(&plan, |event| progress.see(event)))?;
+            progress.finish();
+            show(&plan, &collected, &arguments)
+        }
+    }
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan> {
+    let key = key(arguments)?;
+    let by_identity = !matches!(key, Key::RelayId(_) | Key::Everything);
+    let exchange = match (arguments.active, arguments.udp, arguments.tcp) {
+        (true, true, _) => bail!("--active goes over TCP; leave --udp out"),
+        (true, false, _) => Exchange::Active,
+        (false, true, _) => Exchange::Udp,
+        (false, false, true) => Exchange::Bulk,
+        (false, false, false) if by_identity => Exchange::Udp,
+        (false, false, false) => Exchange::Bulk,
+    };
+    let query = Query {
+        start_time: arguments.start_time.map(Moment::unix),
+        end_time: arguments.end_time.map(Moment::unix),
+        vpn: match arguments.vpn.as_deref() {
+            None => Vpn::Global,
+            Some("all") => Vpn::All,
+            Some(name) => Vpn::Name(name.as_bytes().to_vec()),
+        },
+        reservations: arguments.reservations,
+        more_options: arguments.request.clone(),
+        ..Query::from(key)
+    };
+    let mut plan = Plan::new(exchange, &arguments.server, vec![query]);
+    plan.form = Form {
+        dialect: match arguments.dialect {
+            DialectName::Rfc => Dialect::Rfc,
+            DialectName::Draft => Dialect::Draft,
+        },
+        numbers: arguments.numbers.unwrap_or_default(),
+        ..Form::default()
+    };
+    plan.keep_losers = arguments.show_all;
+    plan.everything_first = arguments.active && arguments.all;
+    plan.udp.giaddr = arguments.giaddr;
+    plan.udp.port = arguments.source_port;
+    plan.udp.deadline = arguments.timeout.unwrap_or(plan.udp.deadline);
+    plan.deadline = arguments.timeout;
+    plan.tcp.attempts = arguments.attempts;
+    plan.tcp.tls = tls(arguments)?;
+    if plan.tcp.tls.is_some() && exchange == Exchange::Udp {
+        bail!("--tls secures connections; ask with --tcp");
+    }
+    Ok(plan)
+}
+
+fn key(arguments: &Arguments) -> Result<Key> {
+    let wrong = |flag: &'static str| move |reason: String| anyhow::anyhow!("{flag}: {reason}");
+    let hardware = |text: &String| -> Result<Hardware> {
+        let mac = value::mac(text).map_err(wrong("--mac"))?;
+        Ok(Hardware { htype: mac.htype(), octets: mac.octets().to_vec() })
+    };
+    let mut hardware = arguments.mac.as_ref().map(hardware).transpose()?;
+    let mut keys = Vec::new();
+    keys.extend(arguments.ip.map(Key::Address));
+    if let Some(text) = &arguments.client_id {
+        let identifier = value::hex(text).map_err(wrong("--client-id"))?.to_vec();
+        keys.push(Key::ClientIdentifier { identifier, hardware: hardware.take() });
+    }
+    keys.extend(hardware.map(Key::Hardware));
+    if let Some(text) = &arguments.remote_id {
+        let id = value::identifier(text).map_err(wrong("--remote-id"))?;
+        keys.push(Key::RemoteId(id.to_vec()));
+    }
+    if let Some(text) = &arguments.relay_id {
+        let id = value::identifier(text).map_err(wrong("--relay-id"))?;
+        keys.push(Key::RelayId(id.to_vec()));
+    }
+    if arguments.all || (arguments.active && keys.is_empty()) {
+        keys.push(Key::Everything);
+    }
+    match (keys.pop(), keys.is_empty()) {
+        (Some(key), true) => Ok(key),
+        _ => bail!(
+            "ask by one key at a time: --ip, --mac, --client-id, --remote-id, --relay-id or --all"
+        ),
+    }
+}
+
+fn tls(arguments: &Arguments) -> Result<Option<TlsSettings>> {
+    let (Some(when), Some(ca)) = (arguments.tls, &arguments.ca) else { return Ok(None) };
+    let identity = arguments.certificate.as_deref().zip(arguments.key.as_deref());
+    let name = arguments.tls_name.clone().map(ServerName::try_from).transpose();
+    Ok(Some(TlsSettings {
+        config: client_config(ca, identity)?,
+        start: match when {
+            TlsWhen::Upgrade => TlsStart::Upgrade,
+            TlsWhen::Immediate => TlsStart::Immediate,
+        },
+        server_name: name.context("--tls-name: write a host name")?,
+    }))
+}
+
+impl Row for Line {
+    const COLUMNS: &'static [&'static str] = Line::COLUMNS;
+
+    fn cells(&self) -> Vec<String> {
+        Line::cells(self)
+    }
+}
+
+/// Lines printed together.
+const PAGE_LEN: usize = 5000;
+
+fn show(plan: &Plan, collected: &Collected, arguments: &Arguments) -> Result<ExitCode> {
+    let out = io::BufWriter::new(io::stdout().lock());
+    let mut listing = Listing::new(out, arguments.output.output);
+    let lines = collected.known.iter().flat_map(|known| {
+        let losers = known.losers().iter().map(|loser| Line::of_loser(loser, &plan.servers));
+        std::iter::once(Line::of(known, &plan.servers)).chain(losers)
+    });
+    let mut page = Vec::new();
+    for line in lines {
+        page.push(line);
+        if page.len() == PAGE_LEN {
+            listing.page(&page)?;
+            page.clear();
+        }
+    }
+    listing.page(&page)?;
+    listing.finish()?;
+    let disputed = collected.known.iter().filter(|known| known.is_disputed()).count();
+    if disputed > 0 {
+        let hint = if arguments.show_all { "" } else { "; --show-all shows all answers" };
+        eprintln!(
+            "leasehold: servers differ about {disputed} addresses, the newest answer is shown{hint}"
+        );
+    }
+    Ok(verdict(&collected.reports, collected.known.len()))
+}
+
+/// The exit status, and what went wrong to standard error.
+fn verdict(reports: &[ServerReport], known_len: usize) -> ExitCode {
+    let mut known_without_lease = false;
+    for report in reports {
+        if let Some(error) = &report.error {
+            eprintln!("leasehold: {}", chain(error));
+        }
+        for outcome in report.outcomes.iter().flatten() {
+            match outcome {
+                Outcome::Refused(status) => {
+                    eprintln!("leasehold: {} refuses: {status}", report.server);
+                }
+                Outcome::NothingLeased => {
+                    known_without_lease = true;
+                    eprintln!("leasehold: {} knows it, and there is no lease", report.server);
+                }
+                Outcome::Complete | Outcome::Unknown => {}
+            }
+        }
+    }
+    let complete_len = reports.iter().filter(|report| report.is_complete()).count();
+    match (complete_len, known_len > 0 || known_without_lease) {
+        (0, _) => ExitCode::FAILURE,
+        (_, true) => ExitCode::SUCCESS,
+        // Somebody else may know.
+        (some, false) if some < reports.len() => ExitCode::FAILURE,
+        (_, false) => {
+            eprintln!("leasehold: nobody knows");
+            ExitCode::from(NOBODY_KNOWS)
+        }
+    }
+}
+
+/// Prints changes until the process is interrupted or every server has failed for good.
+async fn show_changes(plan: &Plan, arguments: &Arguments) -> Result<ExitCode> {
+    let mut listing = Listing::new(io::stdout(), arguments.output.output);
+    let mut known = Reconciler::new(false);
+    let mut written = Ok(());
+    let following = follow(plan, |event| match event {
+        Event::Notice(server, notice) => tell(plan, server, &notice),
+        Event::Records(records) => {
+            let lines: Vec<Line> = records
+                .into_iter()
+                .filter_map(|record| {
+                    let address = record.address;
+                    let changed = matches!(known.add(record), Merged::First | Merged::Better(_));
+                    let now = known.get(address).filter(|_| changed)?;
+                    Some(Line::of(now, &plan.servers))
+                })
+                .collect();
+            if !lines.is_empty() && written.is_ok() {
+                written = listing.page(&lines);
+            }
+        }
+    });
+    let reports = tokio::select! {
+        reports = following => reports?,
+        _ = tokio::signal::ctrl_c() => Vec::new(),
+    };
+    written?;
+    listing.finish()?;
+    match reports.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(verdict(&reports, known.len())),
+    }
+}
+
+fn tell(plan: &Plan, server: ServerIndex, notice: &Notice) {
+    let server = plan.servers[usize::from(server.0)];
+    match notice {
+        Notice::Connected { secure: true } => eprintln!("leasehold: {server}: connected with TLS"),
+        Notice::Connected { secure: false } => eprintln!("leasehold: {server}: connected"),
+        Notice::Retrying { error, wait } => {
+            eprintln!("leasehold: {}; next attempt in {} s", chain(error), wait.as_secs());
+        }
+        Notice::CaughtUp => eprintln!("leasehold: {server}: caught up"),
+        Notice::Gap { .. } => eprintln!("leasehold: {server}: asks for what is missing"),
+        Notice::GapFilled => eprintln!("leasehold: {server}: what was missing has come"),
+        Notice::GapLeft { error } => {
+            eprintln!("leasehold: what was missing has not come: {}", chain(error));
+        }
+    }
+}
+
+/// Progress on standard error: one line that is written over, if somebody looks.
+struct Progress {
+    servers: Vec<SocketAddrV4>,
+    visible: bool,
+    records: usize,
+    began: Instant,
+    shown: Instant,
+}
+
+/// Between two updates of the line, and before the first one: short answers need none.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
+
+impl Progress {
+    fn new(servers: Vec<SocketAddrV4>) -> Progress {
+        let (visible, now) = (io::stderr().is_terminal(), Instant::now());
+        Progress { servers, visible, records: 0, began: now, shown: now }
+    }
+
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Records(records) => self.records += records.len(),
+            Event::Notice(server, Notice::Retrying { error, wait }) => {
+                let server = self.servers[usize::from(server.0)];
+                let wait = wait.as_secs_f32();
+                eprintln!("leasehold: {}; asks {server} again in {wait:.1} s", chain(error));
+            }
+            Event::Notice(..) => {}
+        }
+        if self.visible && self.shown.elapsed() >= PROGRESS_PAUSE {
+            self.shown = Instant::now();
+            let rate = self.records as f64 / self.began.elapsed().as_secs_f64();
+            eprint!("\r{} answers, {rate:.0}/s ", self.records);
+        }
+    }
+
+    fn finish(&self) {
+        if self.visible && self.shown > self.began {
+            eprintln!();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "leasequery_tests.rs"]
+mod tests;
