@@ -54,10 +54,13 @@ pub(crate) const OF_THE_LEASE: [OptionCode; 5] = [
 impl ToldOptions {
     // The operator's list, or the documented one.
     pub(crate) fn of(settings: &LeasequerySettings) -> ToldOptions {
-        ToldOptions(match &settings.told_options {
+        let mut told: OptionSet = match &settings.told_options {
             Some(codes) => codes.iter().copied().map(OptionCode).collect(),
             None => NON_SENSITIVE.into_iter().collect(),
-        })
+        };
+        // [O-47] It belongs to one exchange over UDP, whose seal writes it; nothing else does, over TCP least of all.
+        told.remove(OptionCode::AUTHENTICATION);
+        ToldOptions(told)
     }
 
     pub(crate) fn contains(&self, code: OptionCode) -> bool {
@@ -263,7 +266,7 @@ mod tests {
         }
     }
 
-    // proves
+    // proves [Q-33] [O-47]
     #[test]
     fn the_list_of_what_may_be_told_is_the_operators() {
         let codes = |told_options| {
@@ -273,6 +276,7 @@ mod tests {
         assert_eq!(codes(None), [1, 3, 6, 12, 15, 26, 28, 33, 42, 60, 66, 121]);
         assert_eq!(codes(Some(vec![43, 3])), [3, 43]);
         assert_eq!(codes(Some(Vec::new())), []);
+        assert_eq!(codes(Some(vec![90, 3])), [3], "option 90 is never told");
     }
 
     #[test]
