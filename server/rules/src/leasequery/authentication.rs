@@ -146,12 +146,7 @@ impl AnswerPlan<'_> {
     }
 
     fn is_required(&self) -> bool {
-        self.leasequery().authentication_required || !self.secret_ids().is_empty()
-    }
-
-    /// The secrets that this requestor must use; empty is any.
-    fn secret_ids(&self) -> &[u32] {
-        self.requestor_settings().map_or(&[], |entry| &entry.secret_ids)
+        self.leasequery().authentication_required || !self.requestor.secret_ids().is_empty()
     }
 }
 
@@ -182,7 +177,7 @@ fn verify<'m>(
     if authentication.rdm != RDM_COUNTER {
         return Err(AuthenticationFault::Method);
     }
-    let ids = plan.secret_ids();
+    let ids = plan.requestor.secret_ids();
     let mut secrets = plan
         .leasequery()
         .secrets
@@ -214,7 +209,7 @@ fn verify<'m>(
         }
         _ => return Err(AuthenticationFault::Method),
     };
-    guard.accept(plan.requestor, secret.id, authentication.replay)?;
+    guard.accept(plan.requestor.address, secret.id, authentication.replay)?;
     Ok(Some(secret))
 }
 

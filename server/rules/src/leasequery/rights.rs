@@ -1,6 +1,5 @@
 //! What the settings say about one requestor's connection.
 
-use super::access;
 use super::asked::Failure;
 use super::told::ToldOptions;
 use replication_ledger::{
@@ -8,17 +7,6 @@ use replication_ledger::{
 };
 use std::net::Ipv4Addr;
 use std::time::Duration;
-
-/// What can be asked over TCP.
-const KINDS: [LeasequeryKind; 7] = [
-    LeasequeryKind::Ip,
-    LeasequeryKind::Mac,
-    LeasequeryKind::ClientId,
-    LeasequeryKind::RemoteId,
-    LeasequeryKind::RelayId,
-    LeasequeryKind::All,
-    LeasequeryKind::Active,
-];
 
 /// The settings as far as they concern a connection, taken out once per revision.
 #[derive(Clone, Debug)]
@@ -34,7 +22,7 @@ pub(crate) struct Rights {
     pub(crate) active: ActiveLeasequerySettings,
     pub(crate) numbers: DraftNumbers,
     pub(crate) told: ToldOptions,
-    allowed: Vec<LeasequeryKind>,
+    kinds: Option<Vec<LeasequeryKind>>,
     speaks_rfc: bool,
     speaks_draft: bool,
     rfc_data_timeout: Duration,
@@ -56,10 +44,7 @@ impl Rights {
             numbers: settings.numbers,
             // What may not be told is not, though it be wanted.
             told: ToldOptions::of(settings),
-            allowed: KINDS
-                .into_iter()
-                .filter(|kind| access::allows(settings, requestor, *kind))
-                .collect(),
+            kinds: own.and_then(|own| own.queries.clone()),
             speaks_rfc: settings.rfc,
             speaks_draft: settings.draft,
             rfc_data_timeout: seconds(settings.rfc_data_timeout_seconds),
@@ -81,7 +66,10 @@ impl Rights {
     /// It may not.
     // [B-14] [D-55] [D-57] It is told so, rather than cut off.
     pub(crate) fn allow(&self, kind: LeasequeryKind) -> Result<(), Failure> {
-        if self.allowed.contains(&kind) { Ok(()) } else { Err(Failure::NotAllowed) }
+        match &self.kinds {
+            Some(kinds) if !kinds.contains(&kind) => Err(Failure::NotAllowed),
+            _ => Ok(()),
+        }
     }
 
     /// BULK_LQ_DATA_TIMEOUT.

@@ -1,6 +1,6 @@
 //! A leasequery over UDP, from its message to its answer: whose dialect it is, whether it may be asked, what is found.
 
-use super::access;
+use super::access::Requestor;
 use super::authentication::Seal;
 use super::query::{Finding, Query};
 use super::select::{select, select_last};
@@ -8,9 +8,7 @@ use super::told::code_points;
 use super::{udp_lq01, udp_rfc4388};
 use crate::intent::DropReason;
 use crate::request::{Arrival, Situation};
-use replication_ledger::{
-    LeasequeryDialect, LeasequerySettings, LedgerView, RequestorSettings, Settings, Timestamp,
-};
+use replication_ledger::{LeasequeryDialect, LeasequerySettings, LedgerView, Settings, Timestamp};
 use server_wire::{
     Header, Message, MessageType, MessageWriter, Op, OptionCode, OptionSet, Written,
 };
@@ -49,8 +47,8 @@ pub struct AnswerPlan<'m> {
     pub query: Query<'m>,
     /// What was found.
     pub finding: Finding<'m>,
-    /// Who asked: giaddr, or the source address if there is none.
-    pub requestor: Ipv4Addr,
+    /// Who asked.
+    pub(super) requestor: Requestor<'m>,
     pub(super) settings: &'m Settings,
     pub(super) server_identifier: Ipv4Addr,
     pub(super) now: Timestamp,
@@ -78,11 +76,6 @@ impl<'m> AnswerPlan<'m> {
     /// The configuration of leasequery.
     pub(super) fn leasequery(&self) -> &'m LeasequerySettings {
         &self.settings.leasequery
-    }
-
-    /// What differs for this requestor.
-    pub(super) fn requestor_settings(&self) -> Option<&'m RequestorSettings> {
-        self.leasequery().requestor(self.requestor)
     }
 
     /// The fixed fields of an answer that says nothing: those of the query that an answer keeps.
@@ -133,7 +126,7 @@ pub(crate) fn decide<'m, V: LedgerView>(
 ) -> Result<AnswerPlan<'m>, DropReason> {
     let settings = situation.settings();
     let leasequery = &settings.leasequery;
-    let requestor = match message.header.giaddr {
+    let address = match message.header.giaddr {
         // [Q-11] [L-19] The answer would have nowhere to go, unless the operator wants it sent to the source.
         giaddr if giaddr.is_unspecified() && !leasequery.without_giaddr => {
             return Err(DropReason::QueryWithoutGiaddr);
@@ -142,10 +135,13 @@ pub(crate) fn decide<'m, V: LedgerView>(
         // [Q-14] [L-20] It is for nothing else.
         giaddr => giaddr,
     };
-    if !leasequery.permits(requestor) {
-        return Err(DropReason::QueryNotPermitted);
-    }
-    let (dialect, query) = match family(leasequery, message_type, requestor) {
+    let requestor = Requestor::of(leasequery, address).ok_or(DropReason::QueryNotPermitted)?;
+    let family = match message_type {
+        // A message type of its own selects the draft; where it shares RFC 4388's, the requestor's entry decides.
+        MessageType::DraftLeaseQuery => LeasequeryDialect::Draft,
+        _ => requestor.dialect(),
+    };
+    let (dialect, query) = match family {
         // [L-29] A dialect that is switched off is answered nothing.
         LeasequeryDialect::Draft if !leasequery.draft => return Err(DropReason::QueryDialect),
         LeasequeryDialect::Draft => (UdpDialect::Lq01, udp_lq01::read(message)),
@@ -154,7 +150,7 @@ pub(crate) fn decide<'m, V: LedgerView>(
         LeasequeryDialect::Rfc => udp_rfc4388::read(message),
     };
     let query = query.ok_or(DropReason::QueryKeys)?;
-    if !query.kinds().iter().all(|kind| access::allows(leasequery, requestor, *kind)) {
+    if !requestor.may_ask(&query) {
         return Err(DropReason::QueryNotPermitted);
     }
     let (view, now) = (situation.view, situation.now);
@@ -177,20 +173,6 @@ pub(crate) fn decide<'m, V: LedgerView>(
         now,
         seal: None,
     })
-}
-
-/// Whose documents the query follows.
-// A message type of its own selects the draft; where the draft shares RFC 4388's, the requestor's entry decides.
-fn family(
-    settings: &LeasequerySettings,
-    message_type: MessageType,
-    requestor: Ipv4Addr,
-) -> LeasequeryDialect {
-    if message_type == MessageType::DraftLeaseQuery {
-        return LeasequeryDialect::Draft;
-    }
-    let entry = settings.requestor(requestor);
-    entry.and_then(|entry| entry.dialect).unwrap_or(LeasequeryDialect::Rfc)
 }
 
 /// Writes the answer at the end of `buffer`. What is returned names the options for which there was no room.
