@@ -3,6 +3,7 @@
 //! The first half, for a whole batch under one look at the ledger, is here; the second half, after the outcomes,
 //! is in `transmit.rs`.
 
+use crate::flood::FloodGuard;
 use crate::metrics::Tally;
 use crate::promiser::Promiser;
 use crate::reply_address::{Ports, ReplyAddress, answer_address, reply_address};
@@ -53,6 +54,8 @@ pub(crate) struct Work {
     pub(crate) waiting: Vec<Waiting>,
     /// The DHCPACKs of `waiting`.
     pub(crate) acks: Vec<u8>,
+    /// Kept from batch to batch.
+    pub(crate) flood: FloodGuard,
 }
 
 /// Where the datagrams of a batch came to.
@@ -66,11 +69,12 @@ pub(crate) struct Place {
 pub(crate) fn dispatch<'b, P: Promiser>(
     service: &Service<P>,
     place: Place,
-    datagrams: impl Iterator<Item = Datagram<'b>>,
+    datagrams: impl ExactSizeIterator<Item = Datagram<'b>>,
     work: &mut Work,
     tally: &mut Tally,
 ) {
     let (mode, now) = (service.promiser.mode(), service.promiser.now());
+    work.flood.begin(datagrams.len());
     service.promiser.with_view(|view| {
         let index = service.index_of(&view.globals().settings);
         let situation = Situation { view, index: &index, me: &service.me, mode, now };
@@ -101,6 +105,7 @@ fn consider<P: Promiser>(
     let draft = || message.message_type_with(&leasequery::code_points(numbers));
     if let Some(message_type) = message.message_type().or_else(draft) {
         tally.received(message_type);
+        work.flood.admit(message_type, message.header.giaddr)?;
     }
     let source_port = datagram.source.port();
     let (source, local) = (*datagram.source.ip(), *place.local.ip());

@@ -19,6 +19,7 @@
 
 mod dispatch;
 mod error;
+mod flood;
 mod leasequery_connection;
 mod leasequery_tcp;
 pub mod limits;

@@ -5,6 +5,15 @@ use std::time::Duration;
 /// The most datagrams taken or sent by one system call.
 pub const BATCH_LEN_MAX: usize = 64;
 
+/// So many full batches in a row are a backlog: 2048 datagrams, ten restarted concentrators' queries.
+pub const BATCHES_OF_BACKLOG: u32 = 32;
+
+/// For so many batches after its message a client, or a second requestor, counts as present.
+pub const BATCHES_OF_COMPANY: u32 = 256;
+
+/// The most leasequeries of one requestor answered of one batch while there is a backlog and others are present.
+pub const LEASEQUERIES_OF_ONE_MAX: u32 = 8;
+
 /// Octets of the longest request that is taken; longer ones are dropped as too long.
 pub const REQUEST_LEN_MAX: usize = 4096;
 

@@ -67,6 +67,8 @@ pub enum DropReason {
     QueryKeys,
     /// A leasequery in a dialect that is switched off.
     QueryDialect,
+    /// A leasequery too many of one requestor while others wait.
+    QueryFlood,
     /// A leasequery that does not prove who sent it.
     QueryAuthentication(AuthenticationFault),
     /// Too many promises are waiting for their commit.
@@ -99,6 +101,7 @@ impl DropReason {
             DropReason::QueryWithoutGiaddr => "query_without_giaddr",
             DropReason::QueryKeys => "query_keys",
             DropReason::QueryDialect => "query_dialect",
+            DropReason::QueryFlood => "query_flood",
             DropReason::QueryAuthentication(fault) => fault.as_str(),
             DropReason::Overloaded => "overloaded",
             DropReason::NoPath => "no_path",
@@ -147,6 +150,7 @@ mod tests {
             DropReason::QueryWithoutGiaddr,
             DropReason::QueryKeys,
             DropReason::QueryDialect,
+            DropReason::QueryFlood,
             DropReason::Overloaded,
             DropReason::NoPath,
             DropReason::SendFailed,
