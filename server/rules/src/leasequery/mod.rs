@@ -7,6 +7,9 @@
 //! the dialect writes the [`Finding`], option by option from what `told.rs` says of a binding. A new key is an arm in
 //! `query.rs` and `select.rs`; a new dialect is a file.
 //!
+//! Over TCP an answer is a stream: a [`Session`] takes octets and gives octets, [`LeasequerySource`] is all that it
+//! asks of the ledger. Each bulk answer is a walk over one state, an active one a place in the order of changes.
+//!
 //! **Rules.** A query changes nothing: it sees the ledger through a shared reference. Every member answers from
 //! what it has applied, in every mode, for every client: buckets do not count here [AV-Q7].
 //!
@@ -58,8 +61,6 @@ mod bulk_tests;
 mod dtv_tests;
 #[cfg(test)]
 mod line_tests;
-#[cfg(test)]
-mod session_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -155,7 +155,8 @@ impl<P: PastView> Session<P> {
         len_max: usize,
     ) -> Next {
         let now = Now { me: self.me, time: moment.now };
-        let len_max = out.len().saturating_add(len_max);
+        // Room for nothing would be waited for without end.
+        let len_max = out.len().saturating_add(len_max.max(1));
         let call = Call { source, now, uptime: moment.uptime, len_max };
         self.learn(source);
         if self.closed.is_none() {
@@ -489,3 +490,7 @@ impl<P: PastView> Session<P> {
         Next::Wait { until, for_changes: is_followed }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

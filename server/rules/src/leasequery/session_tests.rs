@@ -1,12 +1,14 @@
 //! The connection: octets, turns, timeouts, ends.
 
-use super::line_tests::{CONNECTED, Keyed, Line, bulk, draft, lease, numbers, outline, query};
-use super::{CloseReason, Connected, Next, QueryResult};
+use super::super::intake::QUERY_LEN_MAX;
+use super::super::line_tests::{
+    CONNECTED, Keyed, Line, bulk, draft, lease, numbers, outline, query,
+};
+use super::*;
 use crate::scene::{Ask, Scene, ip};
 use proptest::prelude::*;
-use replication_ledger::{LeasequeryDialect, LeasequeryKind, RequestorSettings};
+use replication_ledger::RequestorSettings;
 use server_wire::{FrameError, MessageType};
-use std::time::Duration;
 
 use LeasequeryDialect::{Draft, Rfc};
 
@@ -65,6 +67,59 @@ fn octets_cut_anywhere_are_answered_alike() {
         }
         assert_eq!(line.replies(), expected);
     }
+}
+
+/// What leaves, octet by octet, as the figures of RFC 2131 section 2, RFC 6926 section 6.1 and the draft of 2008,
+/// section 7.1, have it.
+#[test]
+fn replies_are_exact_to_the_octet() {
+    /// A message: its header is zeros but for op and these fields.
+    fn message(fields: &[(usize, &[u8])], options: &[&[u8]]) -> Vec<u8> {
+        let mut header = vec![0; 236];
+        header[0] = 2;
+        for (at, value) in fields {
+            header[*at..at + value.len()].copy_from_slice(value);
+        }
+        [&header, &[99, 130, 83, 99][..], &options.concat(), &[255]].concat()
+    }
+    let check = |mut line: Line, ask: Ask, frames: &[(&[u8], Vec<u8>)]| {
+        let octets = line.frame(&ask.xid(0x0102_0304));
+        line.session.receive(&octets, line.moment());
+        let mut out = Vec::new();
+        while line.session.proceed(&line.ledger, line.moment(), &mut out, 65_536) == Next::More {}
+        let expected: Vec<_> =
+            frames.iter().map(|(prefix, message)| [*prefix, message].concat()).collect();
+        assert_eq!(out, expected.concat());
+    };
+    let xid: (usize, &[u8]) = (4, &[1, 2, 3, 4]);
+
+    let done = message(&[xid], &[&[53, 1, 15], &[54, 4, 192, 0, 2, 1]]);
+    check(Line::rfc(), bulk().by_hardware(9), &[(&[0, 250], done)]);
+
+    let asked = draft().by_hardware(9).giaddr(ip("10.0.0.1"));
+    let echoed = [xid, (1, &[1, 6]), (24, &[10, 0, 0, 1]), (28, &[2, 0, 0, 0, 0, 9])];
+    let unknown = message(&echoed, &[&[53, 1, 12]]);
+    check(Line::draft(), asked, &[(&[0, 244, 0, 0], unknown)]);
+
+    let fail = message(&[xid], &[&[53, 1, FAIL], &[234, 2, 0, 3]]);
+    check(Line::draft(), draft(), &[(&[0, 248, 0, 0], fail)]);
+
+    let mut line = leased(Draft);
+    line.pass(60);
+    let asked = draft().ciaddr(ip("10.0.0.10")).with(55, &[51, 91, 61, 82]);
+    let of_client = [xid, (1, &[1, 6]), (12, &[10, 0, 0, 10]), (28, &[2, 0, 0, 0, 0, 1])];
+    let options: [&[u8]; 6] = [
+        &[53, 1, 13],
+        &[54, 4, 192, 0, 2, 1],
+        // 3540 of 3600 seconds are left.
+        &[51, 4, 0, 0, 13, 212],
+        &[91, 4, 0, 0, 0, 60],
+        &[61, 2, 0, 1],
+        b"\x52\x16\x01\x05eth-9\x02\x04cm-1\x0c\x07relay-1",
+    ];
+    let active = message(&of_client, &options);
+    let done = message(&[xid], &[&[53, 1, DRAFT_DONE]]);
+    check(line, asked, &[(&[1, 34, 0, 0], active), (&[0, 244, 0, 0], done)]);
 }
 
 // proves [D-08] [D-09] [B-04] [B-05]
@@ -393,6 +448,8 @@ proptest! {
             if line.session.wants_octets() {
                 line.session.receive(&part, line.moment());
             }
+            let kept = line.session.intake.pending_len();
+            prop_assert!(kept <= QUERY_LEN_MAX + 4 + part.len(), "{}", kept);
             for _ in 0..1000 {
                 out.clear();
                 let next = line.session.proceed(&line.ledger, line.moment(), &mut out, 1000);
