@@ -1,5 +1,6 @@
 //! `leasehold-load`: many simulated DHCP clients behind simulated relay agents; a responder that
-//! keeps nothing, to know the generator's ceiling; and the checker that compares what clients were
+//! keeps nothing, to know the generator's ceiling; a bulk leasequery requestor that only counts; and
+//! the checker that compares what clients were
 //! promised with what the members hold.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -12,7 +13,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use tests::check;
 use tests::client::Relay;
-use tests::load::{self, LoadOptions, NullServerOptions};
+use tests::load::{self, DrainOptions, LoadOptions, NullServerOptions};
 use tests::requestor::{Key, query};
 
 #[derive(Parser)]
@@ -30,6 +31,9 @@ enum Command {
     Nullserver(NullServerOptions),
     /// Ask one server about one lease (RFC 4388 over UDP) and print the reply's options
     Ask(AskOptions),
+    /// Ask one server in bulk (RFC 6926 over TCP), read as fast as it sends, and print a summary as
+    /// JSON
+    Bulk(DrainOptions),
     /// Compare an ACK file with what members list; exit status 1 if a promise was lost
     Check(CheckOptions),
 }
@@ -79,6 +83,9 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Nullserver(options) => load::serve_null(&options, &NEVER)?,
         Command::Ask(options) => ask(&options)?,
+        Command::Bulk(options) => {
+            println!("{}", serde_json::to_string(&load::drain(&options)?)?);
+        }
         Command::Check(options) => return check(&options),
     }
     Ok(ExitCode::SUCCESS)

@@ -275,6 +275,9 @@ fn parse_hex(text: &str) -> Result<Option<Vec<u8>>> {
 mod tests {
     use super::*;
 
+    const STYLE: Style = Style { client_id: true, option_82: true, clients_per_relay: None };
+    const NOTHING: Style = Style { client_id: false, option_82: false, clients_per_relay: None };
+
     fn event(client: u32) -> Event {
         Event {
             monotonic_us: 1_000_000,
@@ -299,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let ack = round_trip(Style { client_id: true, option_82: true }, &event(0xfeed_0001));
+        let ack = round_trip(STYLE, &event(0xfeed_0001));
         assert_eq!(ack.client(), Some(0xfeed_0001));
         assert_eq!(ack.client_id.as_deref(), Some(&client_id_of(0xfeed_0001)[..]));
         assert_eq!(ack.circuit_id.as_deref(), Some(&circuit_id_of(0xfeed_0001)[..]));
@@ -311,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_absent() {
-        let ack = round_trip(Style { client_id: false, option_82: false }, &event(5));
+        let ack = round_trip(NOTHING, &event(5));
         assert_eq!((ack.client_id, ack.circuit_id, ack.option_82_echoed), (None, None, None));
     }
 
@@ -326,11 +329,7 @@ mod tests {
 
     #[test]
     fn the_gap_is_the_longest_silence_that_begins_about_the_fault() {
-        let at = |wall_us| Ack {
-            monotonic_us: wall_us,
-            wall_us,
-            ..round_trip(Style { client_id: false, option_82: false }, &event(1))
-        };
+        let at = |wall_us| Ack { monotonic_us: wall_us, wall_us, ..round_trip(NOTHING, &event(1)) };
         // A silence of 5 s long before the fault, one of 0.4 s that begins 20 ms after it.
         let acks: Vec<Ack> = [0, 5_000_000, 9_990_000, 10_020_000, 10_420_000, 10_430_000]
             .into_iter()

@@ -56,7 +56,11 @@ struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     fn new(options: &'a LoadOptions) -> Result<Self> {
-        let style = Style { client_id: !options.no_client_id, option_82: !options.no_option_82 };
+        let style = Style {
+            client_id: !options.no_client_id,
+            option_82: !options.no_option_82,
+            clients_per_relay: options.clients_per_relay,
+        };
         let window = options.outstanding.unwrap_or(match options.rate {
             Some(_) => OPEN_LOOP_WINDOW,
             None => CLOSED_LOOP_WINDOW,
@@ -301,7 +305,7 @@ impl<'a> Engine<'a> {
     fn offered(&mut self, index: u16, reply: &Reply<'_>, now: u64) {
         let exchange = &mut self.table[index];
         self.tally.discover_offer.record(now - exchange.phase_ns);
-        if self.style.option_82 && !reply.echoes_relay_of(exchange.client) {
+        if self.style.option_82 && !reply.echoes_relay_of(exchange.client, self.style) {
             self.tally.summary.option_82_faults += 1;
         }
         exchange.address = reply.yiaddr;
@@ -329,7 +333,7 @@ impl<'a> Engine<'a> {
             }
         };
         let Exchange { client, address, server, .. } = exchange;
-        let echoed = reply.echoes_relay_of(client);
+        let echoed = reply.echoes_relay_of(client, self.style);
         if self.style.option_82 && !echoed {
             self.tally.summary.option_82_faults += 1;
         }

@@ -19,6 +19,7 @@
 //! ACK file is the memory, and [`crate::check`] its reader.
 
 mod acks;
+mod drain;
 mod engine;
 mod exchange;
 mod histogram;
@@ -31,9 +32,10 @@ mod summary;
 mod tally;
 
 pub use acks::{Ack, AckKind, read_acks, service_gap};
+pub use drain::{DrainKey, DrainOptions, DrainSummary, drain};
 pub use engine::run;
 pub use histogram::Histogram;
 pub use null_server::{NullServerOptions, serve_null};
 pub use options::{LoadOptions, Mix, Retransmit, To, Work, parse_duration};
-pub use packet::{circuit_id_of, client_id_of, mac_of, remote_id_of};
+pub use packet::{circuit_id_of, client_id_of, mac_of, relay_id_of, remote_id_of};
 pub use summary::{Latency, Summary};

@@ -1,6 +1,7 @@
 //! What a run is told: shared by the command line and by tests that call [`super::run`].
 
 use std::net::SocketAddrV4;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -219,6 +220,11 @@ pub struct LoadOptions {
     #[arg(long)]
     pub no_option_82: bool,
 
+    /// So many clients in a row are behind one relay agent, whose identifier (RFC 6925) stands in
+    /// option 82: the client's number divided by this; none without
+    #[arg(long, value_name = "COUNT")]
+    pub clients_per_relay: Option<NonZeroU32>,
+
     /// Write every ACK to this file
     #[arg(long, value_name = "FILE")]
     pub acks: Option<PathBuf>,
@@ -270,6 +276,7 @@ impl LoadOptions {
             clients: 1_000_000,
             no_client_id: false,
             no_option_82: false,
+            clients_per_relay: None,
             acks: None,
             leases: None,
             seed: 1,

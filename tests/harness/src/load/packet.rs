@@ -2,6 +2,7 @@
 //! looks at what the generator needs and no more (RFC 2131 figure 1, RFC 2132, RFC 3046, RFC 4388).
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 
 use super::options::Work;
 
@@ -50,6 +51,11 @@ pub fn remote_id_of(number: u32) -> [u8; 6] {
     [0x02, 0x5b, a, b, c, d]
 }
 
+/// The relay agent identifier (RFC 6925) of simulated relay agent `number`.
+pub fn relay_id_of(number: u32) -> [u8; 4] {
+    number.to_be_bytes()
+}
+
 /// The client whose hardware address this is, if it is one of ours.
 pub(super) fn number_of(mac: [u8; 6]) -> Option<u32> {
     match mac {
@@ -63,6 +69,15 @@ pub(super) fn number_of(mac: [u8; 6]) -> Option<u32> {
 pub(super) struct Style {
     pub(super) client_id: bool,
     pub(super) option_82: bool,
+    /// So many clients in a row share a relay agent, whose identifier stands in option 82.
+    pub(super) clients_per_relay: Option<NonZeroU32>,
+}
+
+impl Style {
+    /// The relay agent identifier in option 82 of this client, if it has one.
+    fn relay_id(self, client: u32) -> Option<[u8; 4]> {
+        self.clients_per_relay.map(|count| relay_id_of(client / count))
+    }
 }
 
 /// What changes from one packet to the next.
@@ -86,6 +101,8 @@ pub(super) struct Template {
     client_id: Option<usize>,
     circuit_id: Option<usize>,
     remote_id: Option<usize>,
+    relay_id: Option<usize>,
+    style: Style,
 }
 
 /// The templates of one run, by what is sent.
@@ -101,7 +118,7 @@ pub(super) struct Templates {
 
 impl Templates {
     pub(super) fn new(style: Style) -> Self {
-        let query = |key| Template::query(key);
+        let query = |key| Template::query(key, style);
         Templates {
             discover: Template::client(kind::DISCOVER, style),
             request: Template::client(kind::REQUEST, style).naming_server(true),
@@ -115,7 +132,7 @@ impl Templates {
 }
 
 impl Template {
-    fn empty(message_type: u8) -> Self {
+    fn empty(message_type: u8, style: Style) -> Self {
         let mut bytes = vec![0u8; OPTIONS_AT];
         bytes[0] = 1; // BOOTREQUEST
         bytes[236..240].copy_from_slice(&COOKIE);
@@ -128,12 +145,14 @@ impl Template {
             client_id: None,
             circuit_id: None,
             remote_id: None,
+            relay_id: None,
+            style,
         }
     }
 
     /// A client's message as its relay agent passes it on: one hop.
     fn client(message_type: u8, style: Style) -> Self {
-        let mut template = Template::empty(message_type).with_hardware();
+        let mut template = Template::empty(message_type, style).with_hardware();
         template.bytes[3] = 1;
         if message_type != kind::RELEASE {
             template.bytes.extend([55, 7, 1, 28, 2, 3, 15, 6, 12]);
@@ -148,8 +167,8 @@ impl Template {
     }
 
     /// RFC 4388 §6.2: exactly one of ciaddr, hardware address and client identifier is given.
-    fn query(key: Work) -> Self {
-        let mut template = Template::empty(kind::LEASEQUERY);
+    fn query(key: Work, style: Style) -> Self {
+        let mut template = Template::empty(kind::LEASEQUERY, style);
         template.bytes.extend([55, 7, 51, 58, 59, 61, 82, 91, 92]);
         match key {
             Work::QueryMac => template.with_hardware(),
@@ -172,11 +191,17 @@ impl Template {
 
     /// RFC 3046 §2.1: the relay agent's option is the last but End; so it is appended last.
     fn with_option_82(mut self) -> Self {
-        self.bytes.extend([82, 14, 1, 4]);
+        let length = if self.style.clients_per_relay.is_some() { 20 } else { 14 };
+        self.bytes.extend([82, length, 1, 4]);
         self.circuit_id = Some(self.bytes.len());
         self.bytes.extend([0, 0, 0, 0, 2, 6]);
         self.remote_id = Some(self.bytes.len());
         self.bytes.extend([0; 6]);
+        if self.style.clients_per_relay.is_some() {
+            self.bytes.extend([12, 4]);
+            self.relay_id = Some(self.bytes.len());
+            self.bytes.extend([0; 4]);
+        }
         self
     }
 
@@ -189,7 +214,8 @@ impl Template {
         }
         let (at, grown) = (OPTIONS_AT + 3, options.len());
         self.bytes.splice(at..at, options);
-        for place in [&mut self.client_id, &mut self.circuit_id, &mut self.remote_id] {
+        let relay = [&mut self.circuit_id, &mut self.remote_id, &mut self.relay_id];
+        for place in relay.into_iter().chain([&mut self.client_id]) {
             *place = place.map(|place| place + grown);
         }
         self.server = Some(at + 2);
@@ -212,12 +238,14 @@ impl Template {
         if self.chaddr {
             put(28, &mac_of(fields.client));
         }
-        let places: [(Option<usize>, &[u8]); 5] = [
+        let relay_id = self.style.relay_id(fields.client).unwrap_or_default();
+        let places: [(Option<usize>, &[u8]); 6] = [
             (self.requested, &fields.requested.octets()),
             (self.server, &fields.server.octets()),
             (self.client_id, &client_id_of(fields.client)),
             (self.circuit_id, &circuit_id_of(fields.client)),
             (self.remote_id, &remote_id_of(fields.client)),
+            (self.relay_id, &relay_id),
         ];
         for (place, bytes) in places {
             if let Some(at) = place {
@@ -279,11 +307,19 @@ impl<'a> Reply<'a> {
     }
 
     /// Whether the reply echoes, octet for octet, what the relay agent of `client` sent.
-    pub(super) fn echoes_relay_of(&self, client: u32) -> bool {
-        let mut sent = [1, 4, 0, 0, 0, 0, 2, 6, 0, 0, 0, 0, 0, 0];
+    pub(super) fn echoes_relay_of(&self, client: u32, style: Style) -> bool {
+        let Some(echoed) = self.option_82 else { return false };
+        let mut sent = [1, 4, 0, 0, 0, 0, 2, 6, 0, 0, 0, 0, 0, 0, 12, 4, 0, 0, 0, 0];
         sent[2..6].copy_from_slice(&circuit_id_of(client));
-        sent[8..].copy_from_slice(&remote_id_of(client));
-        self.option_82 == Some(&sent)
+        sent[8..14].copy_from_slice(&remote_id_of(client));
+        let length = match style.relay_id(client) {
+            Some(relay_id) => {
+                sent[16..].copy_from_slice(&relay_id);
+                20
+            }
+            None => 14,
+        };
+        *echoed == sent[..length]
     }
 }
 
@@ -305,6 +341,10 @@ mod tests {
         server: Ipv4Addr::new(192, 168, 77, 1),
     };
 
+    const ALL: Style = Style { client_id: true, option_82: true, clients_per_relay: None };
+    /// Client 0x0102_0304 is behind relay agent 0x0001_0203.
+    const RELAYED: Style = Style { clients_per_relay: NonZeroU32::new(256), ..ALL };
+
     fn written(template: &Template) -> Vec<u8> {
         let mut out = [0xee; BUF];
         let length = template.write(&FIELDS, &mut out);
@@ -313,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_request_names_the_server_the_address_the_client_and_its_relay() {
-        let templates = Templates::new(Style { client_id: true, option_82: true });
+        let templates = Templates::new(ALL);
         let packet = written(&templates.request);
         let wanted = [
             &[99, 130, 83, 99, 53, 1, 3][..],
@@ -330,8 +370,18 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_agent_of_many_clients_names_itself() {
+        let templates = Templates::new(RELAYED);
+        let option_82 = [1, 4, 1, 2, 3, 4, 2, 6, 2, 0x5b, 1, 2, 3, 4, 12, 4, 0, 1, 2, 3];
+        let wanted = [&[82, 20][..], &option_82, &[255]].concat();
+        for template in [&templates.discover, &templates.request] {
+            assert!(written(template).windows(wanted.len()).any(|part| part == wanted));
+        }
+    }
+
+    #[test]
     fn a_query_by_client_identifier_gives_no_hardware_address() {
-        let templates = Templates::new(Style { client_id: false, option_82: true });
+        let templates = Templates::new(Style { client_id: false, ..ALL });
         let packet = written(&templates.query_client_id);
         assert_eq!(packet[1..4], [0, 0, 0]);
         assert_eq!(packet[28..44], [0; 16]);
@@ -372,8 +422,11 @@ mod tests {
             lease_seconds: 0,
             option_82,
         };
-        assert!(reply(Some(&sent)).echoes_relay_of(FIELDS.client));
-        assert!(!reply(None).echoes_relay_of(FIELDS.client));
-        assert!(!reply(Some(&changed)).echoes_relay_of(FIELDS.client));
+        assert!(reply(Some(&sent)).echoes_relay_of(FIELDS.client, ALL));
+        assert!(!reply(None).echoes_relay_of(FIELDS.client, ALL));
+        let with_relay = [&sent[..], &[12, 4, 0, 1, 2, 3]].concat();
+        assert!(reply(Some(&with_relay)).echoes_relay_of(FIELDS.client, RELAYED));
+        assert!(!reply(Some(&sent)).echoes_relay_of(FIELDS.client, RELAYED));
+        assert!(!reply(Some(&changed)).echoes_relay_of(FIELDS.client, ALL));
     }
 }
