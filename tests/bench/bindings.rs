@@ -8,6 +8,7 @@ use serde_json::Value;
 use tests::process::resident_octets;
 
 use crate::case::{Case, Lab, Running};
+use crate::measure::RELAY;
 
 /// A server that would take longer than this for all bindings is measured with what it has.
 const LOAD_LIMIT: &str = "15m";
@@ -25,20 +26,33 @@ pub(crate) struct Loaded {
     pub(crate) resident_after: u64,
 }
 
-/// Loads so many bindings and kills the first server with SIGKILL.
-pub(crate) fn load(lab: &Lab, case: &Case, bindings: u32) -> Result<Loaded> {
-    let running = lab.start(case)?;
+/// Gives so many clients an address on a running case; returns the generator's summary. `more` are
+/// further arguments of the generator.
+pub(crate) fn fill(
+    lab: &Lab,
+    case: &Case,
+    running: &Running<'_>,
+    bindings: u32,
+    more: &[&str],
+) -> Result<Value> {
     let mut command = lab.generator();
-    command.args(["run", "--relay", "10.16.0.2:67", "--to", case.to()]);
+    command.args(["run", "--relay", RELAY, "--to", case.to()]);
     command.args(["--outstanding", "512", "--retransmit", "1s", "--duration", LOAD_LIMIT]);
     command.args(["--count", &bindings.to_string(), "--clients", &bindings.to_string()]);
+    command.args(more);
     for target in running.targets()? {
         command.args(["--server", &target]);
     }
     let output = command.output().context("cannot run the generator")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the generator failed: {errors}");
-    let summary: Value = serde_json::from_slice(&output.stdout).context("the summary")?;
+    serde_json::from_slice(&output.stdout).context("the summary")
+}
+
+/// Loads so many bindings and kills the first server with SIGKILL.
+pub(crate) fn load(lab: &Lab, case: &Case, bindings: u32) -> Result<Loaded> {
+    let running = lab.start(case)?;
+    let summary = fill(lab, case, &running, bindings, &[])?;
     let resident = resident(&running)?;
     let (victim, _) = resident.first().cloned().context("no process")?;
 

@@ -20,7 +20,7 @@ pub(crate) struct Case {
     pub(crate) leasequery: bool,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         name: "leasehold-single",
         driver: "leasehold",
@@ -77,6 +77,14 @@ const CASES: [Case; 7] = [
         all_answer: true,
         leasequery: true,
     },
+    Case {
+        name: "null-server",
+        driver: "null",
+        mode: "",
+        durability: "nothing: it forgets",
+        all_answer: false,
+        leasequery: true,
+    },
 ];
 
 impl Case {
@@ -90,6 +98,11 @@ impl Case {
         self.driver == "leasehold"
     }
 
+    /// Whether it keeps what it promises: the null server does not.
+    pub(crate) fn is_real(&self) -> bool {
+        self.driver != "null"
+    }
+
     /// Which servers the load is sent to, in the generator's words.
     pub(crate) fn to(&self) -> &'static str {
         if self.all_answer { "all" } else { "first" }
@@ -99,6 +112,7 @@ impl Case {
         match self.driver {
             "kea" => "kea-dhcp4",
             "isc" => "dhcpd",
+            "null" => "leasehold-load",
             _ => "leasehold",
         }
     }
@@ -108,9 +122,10 @@ impl Case {
 pub(crate) fn all(lab: &Lab) -> Result<Vec<Case>> {
     let mut here = Vec::new();
     for case in CASES {
-        let found = match case.is_ours() {
-            true => lab.leasehold.is_file(),
-            false => on_path(case.program()),
+        let found = match case.driver {
+            "leasehold" => lab.leasehold.is_file(),
+            "null" => lab.load.is_file(),
+            _ => on_path(case.program()),
         };
         match found {
             true => here.push(case),
@@ -180,6 +195,7 @@ impl Lab {
             .env("STATE", self.folder(case))
             .env("MODE", case.mode)
             .env("LEASEHOLD_BIN", &self.leasehold)
+            .env("LOAD_BIN", &self.load)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
@@ -198,8 +214,17 @@ impl Lab {
 
     /// The generator inside its namespace.
     pub(crate) fn generator(&self) -> Command {
+        self.inside("load")
+    }
+
+    /// The generator's program beside the first server: what it asks that one goes over loopback.
+    pub(crate) fn beside_server(&self) -> Command {
+        self.inside("server1")
+    }
+
+    fn inside(&self, place: &str) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}-load", self.name)]).arg(&self.load);
+        command.args(["netns", "exec", &format!("{}-{place}", self.name)]).arg(&self.load);
         command
     }
 }

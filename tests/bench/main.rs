@@ -10,6 +10,7 @@
 
 mod bindings;
 mod case;
+mod leasequery;
 mod measure;
 mod report;
 
@@ -55,6 +56,14 @@ struct Options {
     )]
     bindings_of: Vec<String>,
 
+    /// How many bindings to load for the leasequery part; 0 leaves this part out
+    #[arg(long, default_value_t = 1_000_000)]
+    leasequery: u32,
+
+    /// Cases for the leasequery part
+    #[arg(long, default_value = "leasehold-single,null-server,isc-single", value_delimiter = ',')]
+    leasequery_of: Vec<String>,
+
     /// Where the servers keep their state: a folder on the disk to measure
     #[arg(long, default_value = "/var/tmp/leasehold-bench")]
     state: PathBuf,
@@ -87,7 +96,8 @@ fn run(options: &Options) -> Result<()> {
         .filter(|measure| wanted(measure.name(), &options.measure))
         .collect();
     let mut samples = Vec::new();
-    for round in 0..options.rounds {
+    let rounds = if measures.is_empty() { 0 } else { options.rounds };
+    for round in 0..rounds {
         // Rotated: no server always runs first, or after the same other one.
         for turn in 0..chosen.len() {
             let case = chosen[(turn + round as usize) % chosen.len()];
@@ -106,13 +116,26 @@ fn run(options: &Options) -> Result<()> {
             }
         }
     }
+    let mut queried = Vec::new();
+    if options.leasequery > 0 {
+        for case in cases.iter().filter(|case| options.leasequery_of.iter().any(|n| n == case.name))
+        {
+            let rounds = options.rounds;
+            match leasequery::query(&lab, case, options.leasequery, options.duration, rounds) {
+                Ok(result) => queried.push(result),
+                Err(error) => eprintln!("leasehold-bench: {}: {error:#}", case.name),
+            }
+        }
+    }
     drop(lab);
-    let text = report::markdown(&cases, &measures, &samples, &loaded, options.rounds);
+    let mut text = report::markdown(&cases, &measures, &samples, &loaded, options.rounds);
+    leasequery::table(&mut text, &queried);
     println!("{text}");
     if let Some(path) = &options.output {
         std::fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    ensure!(!samples.is_empty() || !loaded.is_empty(), "nothing was measured");
+    let measured = !samples.is_empty() || !loaded.is_empty() || !queried.is_empty();
+    ensure!(measured, "nothing was measured");
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::case::{Case, Lab, Running};
 const TICKS: f64 = 100.0;
 
 /// The giaddr that the generator plays.
-const RELAY: &str = "10.16.0.2:67";
+pub(crate) const RELAY: &str = "10.16.0.2:67";
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -119,7 +119,7 @@ fn table(out: &mut String, cases: &[Case], samples: &[Sample], measure: Measure)
 /// Each of ours over each peer of the same kind of work, medians of the same run.
 fn ratios(out: &mut String, cases: &[Case], measures: &[Measure], samples: &[Sample]) {
     let (ours, peers): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.is_ours());
-    if ours.is_empty() || peers.is_empty() {
+    if ours.is_empty() || peers.is_empty() || measures.is_empty() {
         return;
     }
     let _ = writeln!(out, "### Ratios of rates, ours over each peer\n");
@@ -173,7 +173,8 @@ fn bindings(out: &mut String, loaded: &[Loaded]) {
     let _ = writeln!(out);
 }
 
-fn thousands(value: f64) -> String {
+/// A number with its thousands apart.
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -38,6 +38,9 @@ CONF
 [dhcp]
 listen = ["$at:67"]
 server_id = "$at"
+
+[leasequery]
+listen_tcp = ["$at:67"]
 CONF
   fi
   cat >>"$folder/member.toml" <<CONF
