@@ -4,13 +4,14 @@ use super::asked::{Failure, Question, Target};
 use super::bulk_dtv::{self, Instead};
 use super::bulk_message::{Desk, Form, SessionFacts};
 use super::bulk_rfc6926;
-use super::cursor::{Cursor, configured_places};
+use super::cursor::{Cursor, Found, STEP_LEN, configured_places};
 use super::source::LeasequerySource;
 use super::tally::QueryResult;
 use replication_ledger::{
-    BindingKey, DraftNumbers, LeasequeryDialect, LeasequeryKind, LedgerView, PastLost, PastView,
-    Timestamp,
+    Binding, BindingKey, ClientKey, DraftNumbers, LeasequeryDialect, LeasequeryKind, LedgerView,
+    PastLost, PastView, Timestamp,
 };
+use server_wire::DhcpState;
 use std::net::Ipv4Addr;
 
 /// By which document answers are written.
@@ -28,11 +29,20 @@ pub(crate) struct BulkQuery<P> {
     pub(crate) form: Form,
     manner: Manner,
     question: Question,
-    cursor: Option<Cursor<P>>,
-    /// Whether the address that is asked for is managed here.
-    is_managed: bool,
+    reach: Reach<P>,
     /// Bindings and addresses told.
     told: u64,
+}
+
+/// Where the bindings of an answer are.
+#[derive(Debug)]
+enum Reach<P> {
+    /// Nowhere.
+    Nowhere,
+    /// In one look at the present, if they are few: one look is one state, and the past need not be held for it.
+    Glance,
+    /// Along a walk over the past.
+    Walk(Cursor<P>),
 }
 
 /// How far one turn has brought an answer.
@@ -70,6 +80,22 @@ impl Manner {
         Desk::new(view, now.me, time)
     }
 
+    /// Tells of one address if the query wants it; says whether it did.
+    fn tell(
+        &self,
+        out: &mut Vec<u8>,
+        form: &Form,
+        desk: &Desk<'_>,
+        question: &Question,
+        found: &Found<'_>,
+        is_first: bool,
+    ) -> bool {
+        match self {
+            Manner::Rfc => bulk_rfc6926::tell(out, form, desk, question, found, is_first),
+            Manner::Draft(numbers) => bulk_dtv::tell(out, form, desk, numbers, found, is_first),
+        }
+    }
+
     /// Writes the message that says why there is no answer, or no more of it.
     pub(crate) fn fail<V: LedgerView>(
         &self,
@@ -88,7 +114,7 @@ impl Manner {
 }
 
 impl<P: PastView> BulkQuery<P> {
-    /// Holds the state that will be told.
+    /// Holds the state that will be told, unless one look at the present will do.
     ///
     /// # Errors
     /// The store can not be read.
@@ -99,22 +125,21 @@ impl<P: PastView> BulkQuery<P> {
         source: &S,
         me: SessionFacts,
     ) -> Result<BulkQuery<P>, PastLost> {
-        let past = source.past()?;
-        let mut is_managed = false;
-        let cursor = match &question.target {
-            Target::Nothing => None,
-            Target::Key(key) => Some(Cursor::of_key(past, key.clone())),
-            Target::Address(address) => {
-                is_managed = source.with_view(|view| manages(view, *address));
-                Some(Cursor::of_address(past, *address))
+        let reach = match &question.target {
+            Target::Nothing => Reach::Nowhere,
+            // No index of the present leads from a Relay-ID to its bindings, which are many as a rule.
+            Target::Key(key @ BindingKey::RelayId(_)) => {
+                Reach::Walk(Cursor::of_key(source.past()?, key.clone()))
             }
+            Target::Address(_) | Target::Key(_) => Reach::Glance,
             Target::Everything => {
+                let past = source.past()?;
                 let places = source.with_view(|view| configured_places(view.globals(), me.id));
                 // What was never given out never changed.
-                Some(Cursor::of_places(past, places, !question.window.is_open()))
+                Reach::Walk(Cursor::of_places(past, places, !question.window.is_open()))
             }
         };
-        Ok(BulkQuery { form, manner, question, cursor, is_managed, told: 0 })
+        Ok(BulkQuery { form, manner, question, reach, told: 0 })
     }
 
     /// By which documents.
@@ -159,32 +184,61 @@ impl<P: PastView> BulkQuery<P> {
         out: &mut Vec<u8>,
         len_max: usize,
     ) -> Result<Turn, PastLost> {
-        if let Some(cursor) = &mut self.cursor {
-            cursor.recall()?;
-            let (form, manner, question) = (&self.form, &self.manner, &self.question);
-            let told = &mut self.told;
-            source.with_view(|view| {
-                let desk = manner.desk(view, now);
-                cursor.step(view, &mut |found| {
-                    let is_first = *told == 0;
-                    let is_told = match manner {
-                        Manner::Rfc => {
-                            bulk_rfc6926::tell(out, form, &desk, question, &found, is_first)
-                        }
-                        Manner::Draft(numbers) => {
-                            bulk_dtv::tell(out, form, &desk, numbers, &found, is_first)
-                        }
-                    };
-                    *told += u64::from(is_told);
-                    out.len() < len_max
+        match &mut self.reach {
+            Reach::Nowhere => {}
+            Reach::Glance => {
+                if !self.glance(source, now, out)
+                    && let Target::Key(key) = &self.question.target
+                {
+                    self.reach = Reach::Walk(Cursor::of_key(source.past()?, key.clone()));
+                    return Ok(Turn::Going);
+                }
+            }
+            Reach::Walk(cursor) => {
+                cursor.recall()?;
+                let (manner, told) = (&self.manner, &mut self.told);
+                source.with_view(|view| {
+                    let desk = manner.desk(view, now);
+                    cursor.step(view, &mut |found| {
+                        let is_first = *told == 0;
+                        let is_told =
+                            manner.tell(out, &self.form, &desk, &self.question, &found, is_first);
+                        *told += u64::from(is_told);
+                        out.len() < len_max
+                    });
                 });
-            });
-            if !cursor.is_at_end() {
-                return Ok(Turn::Going);
+                if !cursor.is_at_end() {
+                    return Ok(Turn::Going);
+                }
             }
         }
         let result = self.end(source, now, out)?;
         Ok(Turn::Ended(result))
+    }
+
+    /// Tells everything in one look; false if that is too much for one, or if the present does not know enough.
+    fn glance<S: LeasequerySource<Past = P>>(
+        &mut self,
+        source: &S,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let is_enough = source.with_view(|view| {
+            let Some(bindings) = few_bindings(view, &self.question.target) else { return false };
+            let desk = self.manner.desk(view, now);
+            for binding in bindings {
+                let (address, free) = (binding.address, DhcpState::Available);
+                let found = Found { address, binding: Some(binding), free };
+                let (form, question, is_first) = (&self.form, &self.question, self.told == 0);
+                let is_told = self.manner.tell(out, form, &desk, question, &found, is_first);
+                self.told += u64::from(is_told);
+            }
+            true
+        });
+        // The draft tells identifiers that somebody had from those that nobody had.
+        let is_remembered = self.question.kind == LeasequeryKind::RemoteId
+            && matches!(self.manner, Manner::Draft(_));
+        is_enough && !(self.told == 0 && is_remembered)
     }
 
     /// Writes what ends a whole answer.
@@ -194,7 +248,7 @@ impl<P: PastView> BulkQuery<P> {
         now: Now,
         out: &mut Vec<u8>,
     ) -> Result<QueryResult, PastLost> {
-        let instead = self.instead()?;
+        let instead = self.instead(source)?;
         Ok(source.with_view(|view| {
             let desk = self.manner.desk(view, now);
             match (&self.manner, self.told) {
@@ -218,17 +272,15 @@ impl<P: PastView> BulkQuery<P> {
     }
 
     /// What the draft says where there is no lease; RFC 6926 says nothing then.
-    fn instead(&self) -> Result<Instead, PastLost> {
-        if let Manner::Rfc = self.manner {
-            return Ok(Instead::Unknown);
-        }
-        let is_known = match (&self.question.target, &self.cursor) {
-            (Target::Address(_), _) => self.is_managed,
+    fn instead<S: LeasequerySource<Past = P>>(&self, source: &S) -> Result<Instead, PastLost> {
+        let is_known = match (&self.question.target, &self.reach) {
+            _ if self.told > 0 || matches!(self.manner, Manner::Rfc) => false,
+            (Target::Address(address), _) => source.with_view(|view| manages(view, *address)),
             // [D-19] [D-20] [D-21] Known is what any record has or ever had.
             (
                 Target::Key(key @ (BindingKey::RemoteId(_) | BindingKey::RelayId(_))),
-                Some(cursor),
-            ) => self.told == 0 && cursor.past().knows(key)?,
+                Reach::Walk(cursor),
+            ) => cursor.past().knows(key)?,
             // As in RFC 4388, a client without a lease is not known.
             _ => false,
         };
@@ -247,6 +299,31 @@ impl<P: PastView> BulkQuery<P> {
             self.manner.fail(out, &self.form, (view, now), self.told == 0, failure);
         });
     }
+}
+
+/// The records that are asked for, if one look can tell all of them.
+fn few_bindings<'v, V: LedgerView>(view: &'v V, target: &Target) -> Option<Vec<&'v Binding>> {
+    let addresses = match target {
+        Target::Address(address) => vec![*address],
+        Target::Key(BindingKey::Hardware(hardware)) => {
+            first_addresses(view.bindings_of_hardware(hardware))
+        }
+        Target::Key(BindingKey::ClientIdentifier(identifier)) => {
+            let client = ClientKey::from_identifier(identifier);
+            first_addresses(view.bindings_of_client(&client))
+        }
+        Target::Key(BindingKey::RemoteId(value)) => {
+            first_addresses(view.bindings_of_remote_id(value))
+        }
+        Target::Key(BindingKey::RelayId(_)) | Target::Everything | Target::Nothing => return None,
+    };
+    let are_few = addresses.len() <= STEP_LEN;
+    are_few.then(|| addresses.into_iter().filter_map(|address| view.binding(address)).collect())
+}
+
+/// As many as a step may have, and one more if there are more.
+fn first_addresses<'a>(bindings: impl Iterator<Item = &'a Binding>) -> Vec<Ipv4Addr> {
+    bindings.map(|binding| binding.address).take(STEP_LEN + 1).collect()
 }
 
 fn manages<V: LedgerView>(view: &V, address: Ipv4Addr) -> bool {

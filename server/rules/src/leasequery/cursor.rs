@@ -38,7 +38,7 @@ pub(crate) struct Cursor<P> {
 
 #[derive(Debug)]
 enum Walk {
-    /// Addresses that are known beforehand: one, or those with a key.
+    /// Addresses of records with a key, some hundred of them at a time.
     Listed {
         /// Where more of them come from; none once there are no more.
         key: Option<BindingKey>,
@@ -80,11 +80,6 @@ pub(crate) struct Found<'a> {
 }
 
 impl<P: PastView> Cursor<P> {
-    /// About one address.
-    pub(crate) fn of_address(past: P, address: Ipv4Addr) -> Cursor<P> {
-        Cursor::new(past, Walk::Listed { key: None, last: None, ahead: vec![address] })
-    }
-
     /// About every record with this key.
     pub(crate) fn of_key(past: P, key: BindingKey) -> Cursor<P> {
         Cursor::new(past, Walk::Listed { key: Some(key), last: None, ahead: Vec::new() })

@@ -3,7 +3,7 @@
 use super::line_tests::{Keyed, Line, Told, draft, lease, numbers, outline, release, sub_option};
 use super::{CloseReason, Next, QueryResult};
 use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, ip};
-use replication_ledger::{LeasequeryKind, RequestorSettings};
+use replication_ledger::{Binding, LeasequeryKind, LedgerTable, LedgerView, RequestorSettings};
 use server_wire::{DraftStatus, DraftStatusCode};
 use std::net::Ipv4Addr;
 
@@ -120,7 +120,7 @@ fn a_query_that_can_not_be_answered_fails_with_its_status() {
     check(draft().by_remote_id(b"cm-1"), DraftStatusCode::NotAllowed);
     check(draft().by_identifier(&[0, 1]), DraftStatusCode::NotAllowed);
     lost.store(true, std::sync::atomic::Ordering::Relaxed);
-    check(draft().by_hardware(1), DraftStatusCode::UnspecFail);
+    check(draft().by_relay_id(b"relay-1"), DraftStatusCode::UnspecFail);
 }
 
 // proves [D-35]
@@ -162,4 +162,36 @@ fn a_binding_is_found_by_the_identifiers_of_its_newest_exchange() {
     check(draft().by_remote_id(b"cm-2"), &[ACTIVE, DONE]);
     check(draft().by_relay_id(b"relay-1"), &[UNASSIGNED]);
     check(draft().by_remote_id(b"cm-1"), &[UNASSIGNED]);
+}
+
+#[test]
+fn the_past_is_held_only_for_answers_that_one_look_can_not_give() {
+    let mut line = line();
+    let address = lease(line.scene(), 1, b"relay-1", b"cm-1");
+    let mut check = |ask: Ask, expected: (usize, u64)| {
+        let before = line.ledger.pasts.get();
+        let replies = line.ask(&ask).len();
+        assert_eq!((replies, line.ledger.pasts.get() - before), expected, "{ask:?}");
+    };
+    check(draft().ciaddr(address), (2, 0));
+    check(draft().ciaddr(ip("203.0.113.1")), (1, 0));
+    check(draft().by_hardware(1), (2, 0));
+    check(draft().by_hardware(9), (1, 0));
+    check(draft().by_identifier(&[0, 1]), (2, 0));
+    check(draft().by_remote_id(b"cm-1"), (2, 0));
+    check(draft().by_remote_id(b"cm-9"), (1, 1));
+    check(draft().by_relay_id(b"relay-1"), (2, 1));
+    // More than a look may tell.
+    let sample = line.scene().table.binding(address).cloned().expect("a record");
+    for number in 0..200 {
+        let address = (u32::from(ip("10.9.0.10")) + number).into();
+        line.scene().table.put(Binding { address, ..sample.clone() });
+    }
+    let mut check = |ask: Ask| {
+        let before = line.ledger.pasts.get();
+        assert_eq!((line.ask(&ask).len(), line.ledger.pasts.get() - before), (202, 1));
+    };
+    check(draft().by_hardware(1));
+    check(draft().by_identifier(&[0, 1]));
+    check(draft().by_remote_id(b"cm-1"));
 }

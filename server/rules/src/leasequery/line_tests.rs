@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     pub(super) lost: Arc<AtomicBool>,
     /// Looks at the present.
     pub(super) looks: Cell<u64>,
+    /// How often the past was taken.
+    pub(super) pasts: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl LeasequerySource for Ledger {
     fn past(&self) -> Result<Copied, PastLost> {
         let copied = Copied { past: self.scene.borrow().table.past(), lost: self.lost.clone() };
         copied.past()?;
+        self.pasts.set(self.pasts.get() + 1);
         Ok(copied)
     }
 }
@@ -147,8 +150,12 @@ impl Line {
     pub(super) fn with(dialect: LeasequeryDialect, scene: Scene, connected: Connected) -> Line {
         let me = SessionFacts { id: MemberId(1), server_identifier: OUR_ID };
         let moment = Moment { now: scene.now, uptime: Duration::ZERO };
-        let ledger =
-            Ledger { scene: RefCell::new(scene), lost: Arc::default(), looks: Cell::default() };
+        let ledger = Ledger {
+            scene: RefCell::new(scene),
+            lost: Arc::default(),
+            looks: Cell::default(),
+            pasts: Cell::default(),
+        };
         Line {
             ledger,
             session: Session::new(connected, me, moment),
