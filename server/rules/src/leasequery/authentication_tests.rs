@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::scene::{self, Scene, Seen, ip};
+use proptest::prelude::*;
 use replication_ledger::{Octets, Prefix, RequestorSettings, Settings};
 use server_wire::MessageType;
 
@@ -127,6 +128,40 @@ fn a_code_covers_the_whole_message_but_what_relays_change() {
         };
         assert_eq!(faults, Err(Mismatch), "octet {place}");
         changed[place] ^= 4;
+    }
+}
+
+proptest! {
+    // proves [O-41]
+    #[test]
+    fn a_relay_changes_nothing_that_the_code_covers_and_nobody_else_changes_anything(
+        words in proptest::collection::vec(any::<u8>(), 1..250),
+        hops in any::<u8>(),
+        giaddr in any::<[u8; 4]>(),
+        place in 0usize..290,
+        bit in 0u8..8,
+    ) {
+        let code_of = |octets: &[u8]| {
+            let message = Message::decode(octets).ok()?;
+            Some(super::code_of(KEY, message.options()).finalize().into_bytes())
+        };
+        let plain = signed(5, 7, KEY);
+        let expected = code_of(&plain).expect("tests write messages correctly");
+        let mut relayed = plain.clone();
+        relayed[HOPS_AT] = hops;
+        relayed[GIADDR_AT].copy_from_slice(&giaddr);
+        // Before End, as relays do: one sub-option with these octets.
+        let end = relayed.len() - 1;
+        let head = [82, words.len() as u8 + 2, 1, words.len() as u8];
+        relayed.splice(end..end, head.into_iter().chain(words));
+        prop_assert_eq!(code_of(&relayed), Some(expected));
+        let mut changed = plain;
+        let place = place % changed.len();
+        changed[place] ^= 1u8 << bit;
+        // Options 53, then code and length of option 90, then what stands before the code in its value.
+        let code = 240 + 3 + 2 + CODE_AT.start..240 + 3 + 2 + CODE_AT.end;
+        let is_covered = place != HOPS_AT && !GIADDR_AT.contains(&place) && !code.contains(&place);
+        prop_assert_eq!(code_of(&changed) != Some(expected), is_covered, "octet {}", place);
     }
 }
 
