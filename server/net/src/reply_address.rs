@@ -50,11 +50,8 @@ pub(crate) fn reply_address(
         return to_client(header.ciaddr);
     }
     if !header.giaddr.is_unspecified() {
-        // [O-21] The relay says that it listens where it sends from.
-        let from_source =
-            request.relay_agent_information().is_some_and(|words| words.source_port());
-        let port = if from_source { source_port } else { ports.relay };
         // [H-12] [O-12] To giaddr, whatever else chose the subnet.
+        let port = relay_port(request, source_port, ports);
         return ReplyAddress::Unicast(SocketAddrV4::new(header.giaddr, port));
     }
     if reply_type == MessageType::Nak {
@@ -83,7 +80,16 @@ pub(crate) fn answer_address(
         // It is answered only if the operator wants its source answered.
         giaddr if giaddr.is_unspecified() => source,
         // Whatever the source is.
-        giaddr => SocketAddrV4::new(giaddr, ports.relay),
+        giaddr => SocketAddrV4::new(giaddr, relay_port(query, source.port(), ports)),
+    }
+}
+
+/// The port where a relay or a requestor listens.
+fn relay_port(request: &Message<'_>, source_port: u16, ports: Ports) -> u16 {
+    // [O-21] It may say that it listens where it sends from.
+    match request.relay_agent_information() {
+        Some(words) if words.source_port() => source_port,
+        _ => ports.relay,
     }
 }
 
@@ -160,6 +166,10 @@ mod tests {
         writer.finish();
         let expected = ReplyAddress::Unicast(SocketAddrV4::new(RELAY, 5555));
         assert_eq!(address_for(&octets, MessageType::Offer, 67), expected);
+        let query = Message::decode(&octets).expect("tests write messages correctly");
+        let source = SocketAddrV4::new(CLIENT, 5555);
+        let expected = SocketAddrV4::new(RELAY, 5555);
+        assert_eq!(answer_address(&query, source, Ports::beside(67)), expected);
     }
 
     #[test]
