@@ -104,7 +104,7 @@ pub(crate) fn read(message: &Message<'_>) -> Result<Option<u32>, Refused> {
     if message.option(OptionCode::QUERY_END_TIME).is_some() {
         return malformed("query-end-time in an active leasequery");
     }
-    // It has no key either.
+    // It has no key either (section 7.3).
     let header = &message.header;
     let has_key = !header.ciaddr.is_unspecified()
         || header.hlen != 0

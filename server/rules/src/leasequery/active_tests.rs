@@ -85,7 +85,7 @@ fn it_is_served_only_where_it_was_switched_on_and_over_tls_unless_that_was_switc
     assert!(!replication_ledger::ActiveLeasequerySettings::default().insecure);
 }
 
-// proves
+// proves
 #[test]
 fn a_query_with_an_end_or_a_key_is_malformed_and_the_last() {
     let check = |ask: Ask, expected: StatusCode| {
@@ -349,4 +349,21 @@ fn what_may_not_be_told_is_not_told() {
     check(None, &[53, 54, 12, 15, 61]);
     check(Some(vec![15]), &[53, 54, 15, 61]);
     check(Some(vec![]), &[53, 54, 61]);
+}
+
+// proves
+#[test]
+fn what_is_set_aside_is_no_lease_in_any_answer() {
+    let mut line = line(SECURED);
+    let reserved = ip("10.0.0.200");
+    let replies = line.ask(&bulk());
+    let told = replies.iter().find(|told| told.header.ciaddr == reserved).expect("configured");
+    assert_eq!((told.number, told.header.hlen), (UNASSIGNED, 0));
+    line.reconnect(SECURED);
+    let ask = since(&line, 1000);
+    assert_eq!(numbers(&line.ask(&ask)), [STATUS]);
+    // Its client comes: a lease like any other.
+    assert_eq!(lease(line.scene(), 200, b"relay-1", b"cm-1"), reserved);
+    line.go();
+    assert_eq!(outline(&line.replies()), [(ACTIVE, reserved)]);
 }

@@ -49,7 +49,7 @@ pub(crate) fn of_holder(holder: Option<Holder>, me: MemberId) -> DhcpState {
     match holder {
         Some(Holder::Owned(owner)) if owner == me => DhcpState::Available,
         Some(Holder::Owned(_)) => DhcpState::Remote,
-        // Any member gives it to the client it is for.
+        // Any member gives it to the client it is for. Until then no answer calls it leased, of whatever kind.
         Some(Holder::Reserved) => DhcpState::Available,
         // On its way from one member to another, or not yet given to any.
         Some(Holder::Disowned { .. }) | None => DhcpState::Transitioning,
