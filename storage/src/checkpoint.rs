@@ -3,14 +3,14 @@
 //! A member that lags behind the log's beginning gets one. Building it reads a consistent view of the database while entries
 //! go on being applied; restoring it fills a new database beside the old one and then moves the pointer.
 //!
-//! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the bindings
+//! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the settings, the bindings
 //! and the remembered identifiers in groups, and an end with the number of both, so that a truncated or damaged file is refused whole.
 
 use crate::image::{Record, column_family};
 use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
 use crate::{StorageError, encoding};
-use replication_ledger::{Binding, Globals};
+use replication_ledger::{Binding, Globals, Settings};
 use rocksdb::{DB, IteratorMode};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -22,9 +22,10 @@ const GLOBALS: u8 = 2;
 const BINDINGS: u8 = 3;
 const END: u8 = 4;
 const IDENTIFIERS: u8 = 5;
+const SETTINGS: u8 = 6;
 /// Records are gathered into frames of about this size, in octets.
 const FRAME_LEN: usize = 64 << 10;
-/// No frame is larger, in octets; the globals with hundreds of thousands of reservations are the largest.
+/// No frame is larger, in octets; settings with hundreds of thousands of reservations are the largest.
 const FRAME_LEN_MAX: usize = 256 << 20;
 
 /// What a snapshot file holds.
@@ -56,6 +57,8 @@ impl LedgerStore {
         let head: Head = encoding::decode(&head, "the head of the image")?;
         let globals = value(schema::GLOBALS)?;
         let globals = globals.unwrap_or_else(|| encoding::encode_globals(&Globals::default()));
+        let settings = value(schema::SETTINGS)?;
+        let settings = settings.unwrap_or_else(|| encoding::encode(&Settings::default()));
         let all = |name| Ok(snapshot.iterator_cf(column_family(&db, name)?, IteratorMode::Start));
         let bindings = all(schema::BINDINGS)?.map(|record| match record {
             Ok((_, value)) => Ok(value),
@@ -65,7 +68,7 @@ impl LedgerStore {
             Ok((key, _)) => Ok(key),
             Err(source) => Err(StorageError::read("ledger", "an identifier", source)),
         });
-        write_file(path, &head, &globals, bindings, identifiers)?;
+        write_file(path, &head, (&globals, &settings), bindings, identifiers)?;
         Ok(summary(&head))
     }
 
@@ -75,8 +78,10 @@ impl LedgerStore {
     /// [`StorageError::Corrupt`] if the file is damaged (nothing has changed then), or a failed read or write.
     pub fn restore_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
         let mut reader = SnapshotReader::open(path)?;
-        let (head, globals) = (reader.head.clone(), std::mem::take(&mut reader.globals));
-        self.replace_database(&head, &globals, &mut reader)?;
+        let head = reader.head.clone();
+        let globals = std::mem::take(&mut reader.globals);
+        let settings = std::mem::take(&mut reader.settings);
+        self.replace_database(&head, (&globals, &settings), &mut reader)?;
         Ok(summary(&head))
     }
 }
@@ -100,7 +105,7 @@ fn summary(head: &Head) -> SnapshotSummary {
 fn write_file(
     path: &Path,
     head: &Head,
-    globals: &[u8],
+    (globals, settings): (&[u8], &[u8]),
     bindings: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
     identifiers: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
 ) -> Result<(), StorageError> {
@@ -108,6 +113,7 @@ fn write_file(
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
     write_frame(&mut file, HEAD, &encoding::encode(head)).map_err(failed)?;
     write_frame(&mut file, GLOBALS, globals).map_err(failed)?;
+    write_frame(&mut file, SETTINGS, settings).map_err(failed)?;
     let count = write_groups(&mut file, BINDINGS, bindings)?
         + write_groups(&mut file, IDENTIFIERS, identifiers)?;
     write_frame(&mut file, END, &count.to_be_bytes()).map_err(failed)?;
@@ -142,7 +148,7 @@ fn write_groups(
 
 fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Result<()> {
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload);
-    // Globals are bounded by FRAME_LEN_MAX on reading; a larger length would be refused there.
+    // Settings are bounded by FRAME_LEN_MAX on reading; a larger length would be refused there.
     let len = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
     file.write_all(&len.to_be_bytes())?;
     file.write_all(&checksum.to_be_bytes())?;
@@ -164,6 +170,7 @@ pub(crate) struct SnapshotReader {
     file: BufReader<File>,
     head: Head,
     globals: Vec<u8>,
+    settings: Vec<u8>,
     kind: u8,
     group: Vec<u8>,
     next: usize,
@@ -177,12 +184,15 @@ impl SnapshotReader {
         let mut file = BufReader::new(file);
         let (HEAD, head) = read_frame(&mut file)? else { return Err(DAMAGED) };
         let (GLOBALS, globals) = read_frame(&mut file)? else { return Err(DAMAGED) };
+        let (SETTINGS, settings) = read_frame(&mut file)? else { return Err(DAMAGED) };
         encoding::decode_globals(&globals)?;
+        encoding::decode::<Settings>(&settings, "network configuration of a snapshot")?;
         let head = encoding::decode(&head, "the head of a snapshot")?;
         Ok(SnapshotReader {
             file,
             head,
             globals,
+            settings,
             kind: BINDINGS,
             group: Vec::new(),
             next: 0,

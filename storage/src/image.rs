@@ -5,7 +5,7 @@
 use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::{IndexKey, StorageError, encoding};
-use replication_ledger::{Binding, BindingKey};
+use replication_ledger::{Binding, BindingKey, Globals};
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -89,13 +89,38 @@ pub(crate) fn write_meta(
     batch: &mut WriteBatch,
     head: &Head,
     globals: Option<&[u8]>,
+    settings: Option<&[u8]>,
 ) -> Result<(), StorageError> {
     let meta = column_family(db, schema::META)?;
     batch.put_cf(meta, schema::HEAD, encoding::encode(head));
     if let Some(globals) = globals {
         batch.put_cf(meta, schema::GLOBALS, globals);
     }
+    if let Some(settings) = settings {
+        batch.put_cf(meta, schema::SETTINGS, settings);
+    }
     Ok(())
+}
+
+/// What [`write_meta`] wrote last; none if it never did.
+pub(crate) fn read_meta(db: &DB) -> Result<Option<(Head, Globals)>, StorageError> {
+    let meta = column_family(db, schema::META)?;
+    let value = |key: &[u8]| {
+        db.get_cf(meta, key).map_err(|e| StorageError::read(DATABASE, "the head of the image", e))
+    };
+    let Some(head) = value(schema::HEAD)? else { return Ok(None) };
+    let head: Head = encoding::decode(&head, "the head of the image")?;
+    let mut globals = match value(schema::GLOBALS)? {
+        Some(globals) => encoding::decode_globals(&globals)?,
+        None => Globals::default(),
+    };
+    if let Some(settings) = value(schema::SETTINGS)? {
+        globals.settings = encoding::decode(&settings, "network configuration")?;
+    }
+    // They move with every entry and are kept in the head, the rest of the globals only when it changes.
+    globals.applied_index = head.ledger_index;
+    globals.stamp = head.stamp;
+    Ok(Some((head, globals)))
 }
 
 pub(crate) fn address_of(octets: &[u8]) -> Result<Ipv4Addr, StorageError> {

@@ -23,15 +23,13 @@ use crate::generations::{
 };
 use crate::image::{
     DATABASE, Record, address_of, column_family, flush_database, index_key_of, open_database,
-    without_wal, write_identifiers, write_meta,
+    read_meta, without_wal, write_identifiers, write_meta,
 };
 use crate::schema::ledger as schema;
 use crate::table::Table;
 use crate::{IndexKey, StorageError, encoding};
 use bytes::Bytes;
-use parking_lot::{
-    Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
-};
+use parking_lot::{Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use replication_ledger::{BindingKey, Globals, LedgerView, MemberId, Outcome, Stamp};
 use rocksdb::{DB, IteratorMode, WriteBatch};
 use std::net::Ipv4Addr;
@@ -44,6 +42,8 @@ use std::time::Duration;
 const IMAGE_CHANGED_LEN: usize = 2048;
 /// … or when so much time has passed.
 const IMAGE_PERIOD: Duration = Duration::from_millis(200);
+/// Records that an image copies under one lock: some ten microseconds.
+const IMAGE_PORTION_LEN: usize = 128;
 /// Entries applied under one lock, so that readers get their turn while a long log is replayed.
 const APPLY_CHUNK_LEN: usize = 64;
 
@@ -321,8 +321,8 @@ impl LedgerStore {
     pub(crate) fn replace_database(
         &self,
         head: &Head,
-        globals: &[u8],
-        bindings: &mut SnapshotReader,
+        (globals, settings): (&[u8], &[u8]),
+        records: &mut SnapshotReader,
     ) -> Result<(), StorageError> {
         let mut database = self.inner.database.lock();
         let generation = database.generation + 1;
@@ -333,9 +333,9 @@ impl LedgerStore {
             db.write_opt(batch, &without_wal())
                 .map_err(|source| StorageError::write(DATABASE, "snapshot", source))
         };
-        checkpoint::fill(&db, bindings, write)?;
+        checkpoint::fill(&db, records, write)?;
         let mut batch = WriteBatch::default();
-        write_meta(&db, &mut batch, head, Some(globals))?;
+        write_meta(&db, &mut batch, head, Some(globals), Some(settings))?;
         write(batch)?;
         flush_database(&db)?;
         let state = load(&db)?;
@@ -350,25 +350,31 @@ impl LedgerStore {
 
     /// Writes what changed since the last image, as one atomic batch. The caller holds the database.
     fn write_image(&self, database: &Database) -> Result<u64, StorageError> {
-        let state = self.inner.state.upgradable_read();
-        let changes = state.table.changes();
-        let records: Vec<Record> =
-            changes.bindings.iter().map(|(binding, imaged)| Record::of(binding, *imaged)).collect();
-        let globals = changes.globals.then(|| encoding::encode_globals(state.table.globals()));
-        let head = state.head();
-        // From here on the table counts these as written: nothing may be applied in between. If the write fails, so
-        // does the whole member.
-        let identifiers = RwLockUpgradableReadGuard::upgrade(state).table.mark_imaged();
+        // Once begun, the table counts its records as written: if it fails, so does the whole member.
+        self.try_write_image(&database.db).map_err(|error| self.failed(error))
+    }
 
-        let db = &database.db;
+    fn try_write_image(&self, db: &DB) -> Result<u64, StorageError> {
+        let (head, beginning) = {
+            let mut state = self.inner.state.write();
+            (state.head(), state.table.begin_image())
+        };
         let mut batch = WriteBatch::default();
-        for record in &records {
-            record.write(db, &mut batch)?;
+        write_identifiers(db, &mut batch, &beginning.identifiers)?;
+        let (globals, settings) = (beginning.globals.as_deref(), beginning.settings.as_deref());
+        write_meta(db, &mut batch, &head, globals, settings)?;
+        loop {
+            // Locked for this line only: entries are applied while records are encoded.
+            let records = self.inner.state.write().table.take_imaged(IMAGE_PORTION_LEN);
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                Record::of(&record.binding, record.replaces).write(db, &mut batch)?;
+            }
         }
-        write_identifiers(db, &mut batch, &identifiers)?;
-        write_meta(db, &mut batch, &head, globals.as_deref())?;
         db.write_opt(batch, &without_wal())
-            .map_err(|source| self.failed(StorageError::write(DATABASE, "image", source)))?;
+            .map_err(|source| StorageError::write(DATABASE, "image", source))?;
         Ok(head.index)
     }
 
@@ -460,19 +466,7 @@ fn decode_entry(entry: CommittedEntry) -> Result<Decoded, StorageError> {
 }
 
 fn load(db: &DB) -> Result<State, StorageError> {
-    let meta = column_family(db, schema::META)?;
-    let value = |key: &[u8]| {
-        db.get_cf(meta, key).map_err(|e| StorageError::read(DATABASE, "the head of the image", e))
-    };
-    let Some(head) = value(schema::HEAD)? else { return Ok(State::default()) };
-    let head: Head = encoding::decode(&head, "the head of the image")?;
-    let mut globals = match value(schema::GLOBALS)? {
-        Some(globals) => encoding::decode_globals(&globals)?,
-        None => Globals::default(),
-    };
-    // They move with every entry and are kept in the head, the rest of the globals only when it changes.
-    globals.applied_index = head.ledger_index;
-    globals.stamp = head.stamp;
+    let Some((head, globals)) = read_meta(db)? else { return Ok(State::default()) };
     let mut failure = None;
     let records = db.iterator_cf(column_family(db, schema::BINDINGS)?, IteratorMode::Start);
     let bindings = records.map_while(|record| {

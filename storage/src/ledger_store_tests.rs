@@ -186,7 +186,6 @@ fn bindings_are_found_by_every_key_as_of_now() {
     store.apply_all(vec![entry(4, vec![bind(2, 2, 6)])]).expect("applied");
     check(IndexKey::CircuitId, &[5], &[1]);
     check(IndexKey::CircuitId, &[6], &[2, 3]);
-    check(IndexKey::LastChange, &4u64.to_be_bytes(), &[2]);
     store.audit().expect("indexes agree with records");
 }
 

@@ -103,12 +103,15 @@ pub(crate) mod ledger {
 
     /// Key in [`META`]: [`FORMAT_VERSION`] as u32.
     pub(crate) const FORMAT: &[u8] = b"format";
-    /// Key in [`META`]: members, settings, ownership.
+    /// Key in [`META`]: the network configuration, if there ever was one.
+    pub(crate) const SETTINGS: &[u8] = b"settings";
+    /// Key in [`META`]: members, ownership; not the settings.
     pub(crate) const GLOBALS: &[u8] = b"globals";
     /// Key in [`META`]: how far the log is applied, at what time, and with which membership.
     pub(crate) const HEAD: &[u8] = b"head";
 
-    /// What bindings can be found by. Each is a column family of keys `length (2), value, address (4)`
+    /// What bindings can be found by on disk; their ends and newest changes are in order in memory only, because every renewal
+    /// would write both. Each is a column family of keys `length (2), value, address (4)`
     /// without values; the length keeps one value from being the beginning of another.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum IndexKey {
@@ -124,23 +127,17 @@ pub(crate) mod ledger {
         SubscriberId,
         /// Relay-ID (RFC 6925).
         RelayId,
-        /// When the promise ends, in seconds (8 octets).
-        Expiry,
-        /// Log index of the last change (8 octets).
-        LastChange,
     }
 
     impl IndexKey {
         /// Every index.
-        pub const ALL: [IndexKey; 8] = [
+        pub const ALL: [IndexKey; 6] = [
             IndexKey::Hardware,
             IndexKey::ClientIdentifier,
             IndexKey::CircuitId,
             IndexKey::RemoteId,
             IndexKey::SubscriberId,
             IndexKey::RelayId,
-            IndexKey::Expiry,
-            IndexKey::LastChange,
         ];
 
         /// Its column family.
@@ -152,8 +149,6 @@ pub(crate) mod ledger {
                 IndexKey::RemoteId => "by-remote-id",
                 IndexKey::SubscriberId => "by-subscriber-id",
                 IndexKey::RelayId => "by-relay-id",
-                IndexKey::Expiry => "by-expiry",
-                IndexKey::LastChange => "by-last-change",
             }
         }
 
@@ -170,8 +165,6 @@ pub(crate) mod ledger {
                 IndexKey::RemoteId => sub_option(2),
                 IndexKey::SubscriberId => sub_option(6),
                 IndexKey::RelayId => sub_option(12),
-                IndexKey::Expiry => Some(binding.until.seconds().to_be_bytes().to_vec()),
-                IndexKey::LastChange => Some(binding.changed_index.to_be_bytes().to_vec()),
             }
         }
     }

@@ -8,21 +8,23 @@
 //! ordered sets from Remote-IDs and from the newest change (see `orders`). A wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
 //! old entry moves itself on when its second comes.
 //!
-//! **Rules.** Only `apply` writes (through [`LedgerTable`]). Every change goes through [`Table::reindex`].
+//! **Rules.** Only `apply` writes (through [`LedgerTable`]). Before every change stands [`Table::keep`], after it [`Table::reindex`].
 //!
-//! **Absent on purpose.** No disk: which slots changed since the last image is all that this file knows of it.
+//! **Absent on purpose.** No disk: which records the next image needs is all that is known of it here (see `imaging`).
 
+use self::imaging::{Imaging, Listing};
 use self::orders::{Orders, REMOTE_ID, Standing};
 use self::pages::{PAGE_LEN, Page, place};
 use hashbrown::HashTable;
 use replication_ledger::{
-    AddressRange, Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder,
-    LedgerTable, LedgerView, MemberId, Stamp, Timestamp,
+    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
+    LedgerView, MemberId, Stamp, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 
+mod imaging;
 mod orders;
 mod pages;
 
@@ -46,8 +48,7 @@ pub struct Table {
     near_due: BTreeSet<u32>,
     ended: BTreeSet<(u64, u32)>,
     orders: Orders,
-    changed: Vec<u32>,
-    globals_changed: bool,
+    imaging: Imaging,
 }
 
 struct Slot {
@@ -56,65 +57,14 @@ struct Slot {
     wheel_second: u32,
     ended_index: Option<u64>,
     standing: Standing,
+    listing: Listing,
     near_due: bool,
-    /// Listed in `Table::changed`.
-    changed: bool,
-    /// The image on disk has a record of this address.
-    imaged: bool,
-}
-
-/// What changed since the last image was taken.
-pub(crate) struct Changes<'a> {
-    /// Records, and whether the image has an older one of the same address.
-    pub(crate) bindings: Vec<(&'a Binding, bool)>,
-    /// Whether the rest changed.
-    pub(crate) globals: bool,
 }
 
 impl Table {
-    /// A table as it was when an image was taken: nothing in it counts as changed.
-    pub(crate) fn from_image(globals: Globals, bindings: impl Iterator<Item = Binding>) -> Table {
-        let mut table = Table { globals, ..Table::default() };
-        for binding in bindings {
-            table.put(binding);
-            // The image has them. Dropped one by one, not gathered for a million records.
-            table.orders.take_fresh();
-        }
-        for slot in std::mem::take(&mut table.changed) {
-            let slot = table.slot_mut(slot);
-            slot.changed = false;
-            slot.imaged = true;
-        }
-        table
-    }
-
     /// How many records there are.
     pub fn bindings_len(&self) -> usize {
         self.slab.len().saturating_sub(1) * BLOCK_LEN + self.slab.last().map_or(0, Vec::len)
-    }
-
-    /// How many records changed since the last image.
-    pub(crate) fn changed_len(&self) -> usize {
-        self.changed.len()
-    }
-
-    pub(crate) fn changes(&self) -> Changes<'_> {
-        let slots = self.changed.iter().map(|slot| self.slot(*slot));
-        Changes {
-            bindings: slots.map(|slot| (&slot.binding, slot.imaged)).collect(),
-            globals: self.globals_changed,
-        }
-    }
-
-    /// The image has everything now but these: Remote-IDs and Relay-IDs that records got since the last one.
-    pub(crate) fn mark_imaged(&mut self) -> BTreeSet<BindingKey> {
-        for slot in std::mem::take(&mut self.changed) {
-            let slot = self.slot_mut(slot);
-            slot.changed = false;
-            slot.imaged = true;
-        }
-        self.globals_changed = false;
-        self.orders.take_fresh()
     }
 
     fn slot(&self, slot: u32) -> &Slot {
@@ -173,16 +123,12 @@ impl Table {
         let place = &mut slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN];
         orders.update(&mut place.standing, &place.binding);
         let now = self.globals.stamp.earliest;
-        let Slot { binding, wheel_second, ended_index, near_due, changed, .. } = self.slot(slot);
+        let Slot { binding, wheel_second, ended_index, near_due, .. } = self.slot(slot);
         let (address, state, until) = (binding.address, binding.state, binding.until);
-        let (wheel_second, was_ended, was_near, was_changed) =
-            (*wheel_second, *ended_index, *near_due, *changed);
+        let (wheel_second, was_ended, was_near) = (*wheel_second, *ended_index, *near_due);
         let is_ended = state.is_ended().then_some(binding.end_index);
 
-        if !was_changed {
-            self.changed.push(slot);
-            self.slot_mut(slot).changed = true;
-        }
+        self.list_changed(slot);
         self.set_taken(address, state != BindingState::Free);
         let key = u32::from(address);
         if was_ended != is_ended {
@@ -376,7 +322,7 @@ impl LedgerView for Table {
 
 impl LedgerTable for Table {
     fn globals_mut(&mut self) -> &mut Globals {
-        self.globals_changed = true;
+        self.imaging.globals_changed();
         &mut self.globals
     }
 
@@ -384,6 +330,7 @@ impl LedgerTable for Table {
         let address = binding.address;
         let slot = match self.slot_of(address) {
             Some(slot) => {
+                self.keep(slot);
                 self.unindex_client(slot);
                 self.slot_mut(slot).binding = binding;
                 slot
@@ -396,6 +343,7 @@ impl LedgerTable for Table {
 
     fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
         let slot = self.slot_of(address)?;
+        self.keep(slot);
         let answer = change(&mut self.slot_mut(slot).binding);
         self.reindex(slot);
         Some(answer)
@@ -421,9 +369,8 @@ impl Table {
             wheel_second: NONE,
             ended_index: None,
             standing: Standing::NOWHERE,
+            listing: Listing::NEW,
             near_due: false,
-            changed: false,
-            imaged: false,
         });
         self.pages.entry(page).or_insert_with(Page::empty).slots[offset] = slot;
         slot
