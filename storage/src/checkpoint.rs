@@ -9,6 +9,7 @@
 use crate::image::{Record, column_family};
 use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
+use crate::table::Replaces;
 use crate::{StorageError, encoding};
 use replication_ledger::{Binding, Globals, Settings};
 use rocksdb::{DB, IteratorMode};
@@ -263,7 +264,7 @@ pub(crate) fn fill(
     for record in records {
         match record? {
             SnapshotRecord::Binding(binding) => {
-                Record::of(&binding, false).write(db, &mut batch)?;
+                Record::of(&binding, Replaces::Nothing).write(db, &mut batch)?;
             }
             SnapshotRecord::Identifier(key) => batch.put_cf(identifiers, key, []),
         }

@@ -4,6 +4,7 @@
 
 use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
+use crate::table::Replaces;
 use crate::{IndexKey, StorageError, encoding};
 use replication_ledger::{Binding, BindingKey, Globals};
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
@@ -18,16 +19,18 @@ pub(crate) struct Record {
     address: Ipv4Addr,
     value: Vec<u8>,
     index_keys: Vec<(IndexKey, Vec<u8>)>,
-    /// The image has an older one, whose index entries must go.
-    replaces: bool,
+    replaces: Replaces,
 }
 
 impl Record {
-    pub(crate) fn of(binding: &Binding, replaces: bool) -> Record {
+    pub(crate) fn of(binding: &Binding, replaces: Replaces) -> Record {
         Record {
             address: binding.address,
             value: encoding::encode_binding(binding),
-            index_keys: index_keys(binding),
+            index_keys: match replaces {
+                Replaces::SameKeys => Vec::new(),
+                Replaces::Nothing | Replaces::OtherKeys => index_keys(binding),
+            },
             replaces,
         }
     }
@@ -35,7 +38,7 @@ impl Record {
     pub(crate) fn write(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), StorageError> {
         let bindings = column_family(db, schema::BINDINGS)?;
         let mut standing = Vec::new();
-        if self.replaces {
+        if self.replaces == Replaces::OtherKeys {
             let old = db
                 .get_pinned_cf(bindings, self.address.octets())
                 .map_err(|e| StorageError::read(DATABASE, "a binding", e))?

@@ -30,7 +30,7 @@ use crate::table::Table;
 use crate::{IndexKey, StorageError, encoding};
 use bytes::Bytes;
 use parking_lot::{Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
-use replication_ledger::{BindingKey, Globals, LedgerView, MemberId, Outcome, Stamp};
+use replication_ledger::{BindingKey, LedgerView, MemberId, Outcome, Stamp};
 use rocksdb::{DB, IteratorMode, WriteBatch};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

@@ -12,10 +12,11 @@
 //!
 //! **Absent on purpose.** No disk: which records the next image needs is all that is known of it here (see `imaging`).
 
+pub(crate) use self::imaging::Replaces;
 use self::imaging::{Imaging, Listing};
 use self::orders::{Orders, REMOTE_ID, Standing};
 use self::pages::{PAGE_LEN, Page, place};
-use hashbrown::HashTable;
+use self::slots_by_hash::SlotsByHash;
 use replication_ledger::{
     AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
     LedgerView, MemberId, Stamp, Timestamp,
@@ -27,6 +28,7 @@ use std::net::Ipv4Addr;
 mod imaging;
 mod orders;
 mod pages;
+mod slots_by_hash;
 
 /// Records in one block of the slab.
 const BLOCK_LEN: usize = 4096;
@@ -40,8 +42,8 @@ pub struct Table {
     /// Blocks of equal length that never grow, so records never move.
     slab: Vec<Vec<Slot>>,
     pages: BTreeMap<u32, Box<Page>>,
-    by_client: HashTable<u32>,
-    by_hardware: HashTable<u32>,
+    by_client: SlotsByHash,
+    by_hardware: SlotsByHash,
     hasher: RandomState,
     wheel: BTreeMap<u32, Vec<u32>>,
     /// Slots whose second has come: due now or within a second.
@@ -95,13 +97,11 @@ impl Table {
         let client = self.hash_client(&binding.client);
         let hardware = self.hash_hardware(&binding.hardware);
         let Table { by_client, by_hardware, slab, hasher, .. } = self;
-        let binding_at = |slot: &u32| &slab[*slot as usize / BLOCK_LEN][*slot as usize % BLOCK_LEN];
-        by_client.insert_unique(client, slot, |slot| {
-            hasher.hash_one(binding_at(slot).binding.client.octets())
-        });
-        by_hardware.insert_unique(hardware, slot, |slot| {
-            hasher.hash_one(binding_at(slot).binding.hardware)
-        });
+        let binding_at = |slot: u32| &slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN];
+        by_client
+            .insert(client, slot, |slot| hasher.hash_one(binding_at(slot).binding.client.octets()));
+        by_hardware
+            .insert(hardware, slot, |slot| hasher.hash_one(binding_at(slot).binding.hardware));
     }
 
     /// Takes a slot out of the tables of clients, by the record that it still has.
@@ -109,19 +109,17 @@ impl Table {
         let binding = &self.slot(slot).binding;
         let client = self.hash_client(&binding.client);
         let hardware = self.hash_hardware(&binding.hardware);
-        if let Ok(entry) = self.by_client.find_entry(client, |other| *other == slot) {
-            entry.remove();
-        }
-        if let Ok(entry) = self.by_hardware.find_entry(hardware, |other| *other == slot) {
-            entry.remove();
-        }
+        self.by_client.remove(client, slot);
+        self.by_hardware.remove(hardware, slot);
     }
 
     /// Brings everything but the tables of clients up to date with a slot's record.
     fn reindex(&mut self, slot: u32) {
         let Table { slab, orders, .. } = self;
         let place = &mut slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN];
-        orders.update(&mut place.standing, &place.binding);
+        if orders.update(&mut place.standing, &place.binding) {
+            place.listing.keys_changed();
+        }
         let now = self.globals.stamp.earliest;
         let Slot { binding, wheel_second, ended_index, near_due, .. } = self.slot(slot);
         let (address, state, until) = (binding.address, binding.state, binding.until);
@@ -259,16 +257,16 @@ impl LedgerView for Table {
         &'a self,
         client: &'a ClientKey,
     ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let slots = self.by_client.iter_hash(self.hash_client(client));
-        slots.map(|slot| &self.slot(*slot).binding).filter(move |b| b.client == *client)
+        let slots = self.by_client.find(self.hash_client(client));
+        slots.map(|slot| &self.slot(slot).binding).filter(move |b| b.client == *client)
     }
 
     fn bindings_of_hardware<'a>(
         &'a self,
         hardware: &'a HardwareAddress,
     ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let slots = self.by_hardware.iter_hash(self.hash_hardware(hardware));
-        slots.map(|slot| &self.slot(*slot).binding).filter(move |b| b.hardware == *hardware)
+        let slots = self.by_hardware.find(self.hash_hardware(hardware));
+        slots.map(|slot| &self.slot(slot).binding).filter(move |b| b.hardware == *hardware)
     }
 
     fn bindings_of_remote_id<'a>(
@@ -332,7 +330,9 @@ impl LedgerTable for Table {
             Some(slot) => {
                 self.keep(slot);
                 self.unindex_client(slot);
-                self.slot_mut(slot).binding = binding;
+                let place = self.slot_mut(slot);
+                place.binding = binding;
+                place.listing.keys_changed();
                 slot
             }
             None => self.new_slot(binding),

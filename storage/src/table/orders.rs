@@ -9,7 +9,8 @@
 //! What a record had for a moment between two images must be remembered too (draft-dtv §7.3), so new identifiers are
 //! gathered here, where every change passes.
 //!
-//! **Hazards.** Two values may have one hash: whoever reads compares the values.
+//! **Hazards.** Two Remote-IDs may have one hash: whoever reads compares the values. That an option 82 is another one is
+//! told from its hash alone; it is of 64 bits and keyed anew by every process.
 
 use replication_ledger::{Binding, BindingKey};
 use std::collections::BTreeSet;
@@ -20,8 +21,6 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 /// Sub-option Agent Remote ID (RFC 3046 §3.2).
 pub(super) const REMOTE_ID: u8 = 2;
-/// Sub-option Relay-ID (RFC 6925).
-const RELAY_ID: u8 = 12;
 
 /// Both orders, and which identifiers the next image has to remember.
 #[derive(Default)]
@@ -36,14 +35,15 @@ pub(super) struct Orders {
 #[derive(Clone, Copy)]
 pub(super) struct Standing {
     remote_id: Option<NonZeroU64>,
-    relay_id: Option<NonZeroU64>,
+    /// The whole option 82.
+    information: Option<NonZeroU64>,
     changed_index: u64,
 }
 
 impl Standing {
     /// Of a slot that was not read yet. No log reaches that index.
     pub(super) const NOWHERE: Standing =
-        Standing { remote_id: None, relay_id: None, changed_index: u64::MAX };
+        Standing { remote_id: None, information: None, changed_index: u64::MAX };
 }
 
 /// A number and an address, in words of 32 bits because three of them need no padding.
@@ -66,16 +66,15 @@ impl Key {
 }
 
 impl Orders {
-    /// Brings both up to date with a record that stood at `standing` before.
-    pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) {
+    /// Brings both up to date with a record that stood at `standing` before. True if its option 82 is another one.
+    pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) -> bool {
         let address = binding.address;
-        let hash_of = |code| binding.relay_sub_option(code).map(|value| self.hash(value));
-        let (remote_id, relay_id) = (hash_of(REMOTE_ID), hash_of(RELAY_ID));
-        if (standing.remote_id, standing.relay_id) != (remote_id, relay_id) {
+        let information = Some(self.hash(&binding.relay_agent_information));
+        let is_other = std::mem::replace(&mut standing.information, information) != information;
+        if is_other {
             self.fresh.extend(BindingKey::remembered_of(binding));
-        }
-        if standing.remote_id != remote_id {
-            if let Some(hash) = standing.remote_id {
+            let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.hash(value));
+            if let Some(hash) = std::mem::replace(&mut standing.remote_id, remote_id) {
                 self.by_remote_id.remove(&Key::new(hash.get(), address));
             }
             if let Some(hash) = remote_id {
@@ -87,7 +86,8 @@ impl Orders {
             self.by_change.remove(&Key::new(standing.changed_index, address));
             self.by_change.insert(Key::new(changed_index, address));
         }
-        *standing = Standing { remote_id, relay_id, changed_index };
+        standing.changed_index = changed_index;
+        is_other
     }
 
     /// Addresses of records with this Remote-ID, ascending, and perhaps of a few others with the same hash.
