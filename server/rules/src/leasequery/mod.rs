@@ -3,17 +3,18 @@
 //! **Problem.** Several documents ask the same questions in different words, over different transports, by different
 //! keys, and disagree about the answers' form.
 //!
-//! **Model.** Three steps. A dialect reads a message as a [`Query`]; [`select()`] finds the bindings, the same for all;
-//! the dialect writes the [`Finding`], option by option from what `told.rs` says of a binding. A new key is an arm in
-//! `query.rs` and `select.rs`; a new dialect is a file.
+//! **Model.** Three steps. A dialect reads a message as a [`Query`]; `select.rs` finds the bindings: leases that run for the
+//! RFCs, last clients for the draft of 2001; the dialect writes the [`Finding`], option by option from what `told.rs` says of
+//! a binding. A new key is an arm in `query.rs` and `select.rs`; a new dialect is a file. Over UDP `udp.rs` says whose
+//! dialect a query is, and [`authenticate`] whether its sender is who it says.
 //!
 //! Over TCP an answer is a stream: a [`Session`] takes octets and gives octets, [`LeasequerySource`] is all that it
 //! asks of the ledger. Each bulk answer is a walk over one state, an active one a place in the order of changes.
 //!
-//! **Rules.** A query changes nothing: it sees the ledger through a shared reference. Every member answers from
+//! **Rules.** A query changes nothing: it sees the ledger through a shared reference. Every member answers from
 //! what it has applied, in every mode, for every client: buckets do not count here [AV-Q7].
 //!
-//! **Absent on purpose.** Transports; remembering earlier queries.
+//! **Absent on purpose.** Transports; remembering earlier queries, but for the counters of a [`ReplayGuard`].
 
 mod access;
 mod active_rfc7724;
