@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # run.sh: every test that CI runs, in the order in which a fault is found soonest.
 #
-# Usage: run.sh [packages] [build] [lint] [unit] [conformance] [cluster] [namespaces]   (none: all)
+# Usage: run.sh [packages] [build] [lint] [unit] [conformance] [abuse] [cluster]
+#        [namespaces]   (none: all)
 #   packages     installs what is missing (install-packages.sh)
 #   build        the whole workspace, release
 #   lint         formatting and clippy, without warnings; cargo-deny where it is installed
 #   unit         unit, contract, tidy and simulation tests of every crate
 #   conformance  black box by RFC section, one member on loopback
+#   abuse        junk, floods and readers that stop, against one member on loopback
 #   cluster      real processes on loopback, killed and restarted
 #   namespaces   real DHCP clients, relay agent and dissector in network namespaces; as root (sudo
 #                where that asks for no password), else skipped with a notice
 # Exit status: 0 all passed (or skipped with a notice), else that of what failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- packages build lint unit conformance cluster namespaces
+[ $# -gt 0 ] || set -- packages build lint unit conformance abuse cluster namespaces
 
 # Debian's packages for the peers are wanted only where their suite can run.
 may_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
@@ -44,7 +46,7 @@ for part in "$@"; do
           cargo test --release --package tests --locked --test "$(basename "$target")"
       done
       ;;
-    conformance | cluster) cargo test --release --package tests --locked --test "$part" ;;
+    conformance | abuse | cluster) cargo test --release --package tests --locked --test "$part" ;;
     namespaces)
       if [ "$(id -u)" = 0 ]; then
         tests/namespaces/suite.sh

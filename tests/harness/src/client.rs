@@ -119,6 +119,23 @@ impl Relay {
         bail!("{}: no reply to message type {} in {patience:?}", self.server, packet.kind())
     }
 
+    /// Sends octets as they are, once, and returns the reply with this transaction id as it came.
+    ///
+    /// # Errors
+    /// None comes within [`crate::wait::PATIENCE`].
+    pub fn exchange_octets(&self, octets: &[u8], xid: u32) -> Result<Vec<u8>> {
+        self.send_octets(octets)?;
+        self.socket.set_read_timeout(Some(crate::wait::PATIENCE))?;
+        let mut buffer = [0u8; 2048];
+        loop {
+            let length = self.socket.recv(&mut buffer).context("no reply")?;
+            let reply = &buffer[..length];
+            if reply.get(4..8) == Some(&xid.to_be_bytes()[..]) {
+                return Ok(reply.to_vec());
+            }
+        }
+    }
+
     /// Proves that the server does not answer `packet`, as [`Relay::answer_if_any`] finds out.
     ///
     /// # Errors
@@ -148,6 +165,16 @@ impl Relay {
         let packet = Packet { xid: fresh_xid(), ..packet.clone() };
         self.send_octets(&packet.encode())?;
         self.answer_before_marker(packet.xid)
+    }
+
+    /// Sends octets as they are. The reply with this transaction id, or `None` as
+    /// [`Relay::answer_if_any`] finds out.
+    ///
+    /// # Errors
+    /// The client after it was not served.
+    pub fn answer_if_any_to_octets(&self, octets: &[u8], xid: u32) -> Result<Option<Packet>> {
+        self.send_octets(octets)?;
+        self.answer_before_marker(xid)
     }
 
     fn answer_before_marker(&self, xid: u32) -> Result<Option<Packet>> {

@@ -12,6 +12,7 @@
 //!
 //! Absent.  None of our other crates. No sleep stands for a condition: see [`wait`].
 
+pub mod authentication;
 pub mod check;
 pub mod client;
 pub mod cluster;
