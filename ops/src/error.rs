@@ -115,6 +115,9 @@ pub enum ServeError {
     /// DHCP does not start.
     #[error("DHCP cannot be served; check `dhcp.listen`")]
     Dhcp(#[source] ListenError),
+    /// Leasequery over TCP does not start.
+    #[error("leasequery cannot be served over TCP; check `leasequery.listen_tcp`")]
+    Leasequery(#[source] ListenError),
     /// The admin API does not start.
     #[error("the admin API cannot be served; check `admin.listen`")]
     Admin(#[source] std::io::Error),

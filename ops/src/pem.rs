@@ -7,6 +7,7 @@ use replication_raft::transport::tcp::TcpTransport;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use server_net::{LeasequeryTls, TlsFileError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,6 +52,29 @@ pub(crate) fn admin_server(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServeE
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private))
         .map(Arc::new)
         .map_err(|error| unusable("admin.tls", &files.certificate, error.to_string()))
+}
+
+/// Leasequery's side of TLS: requestors show certificates of the authority.
+///
+/// # Errors
+/// A file cannot be read or used.
+pub(crate) fn leasequery_server(files: &TlsFiles) -> Result<LeasequeryTls, ServeError> {
+    let (certificate_key, key_key) = ("leasequery.tls.certificate", "leasequery.tls.key");
+    let authority_key = "leasequery.tls.client_ca";
+    let certificate = read(certificate_key, &files.certificate)?;
+    let key = read(key_key, &files.key)?;
+    let (authority, authority_file) = match &files.authority {
+        Some(path) => (read(authority_key, path)?, path),
+        None => (String::new(), &files.certificate),
+    };
+    LeasequeryTls::from_pem(&certificate, &key, &authority).map_err(|error| {
+        let (key, path) = match &error {
+            TlsFileError::Key { .. } => (key_key, &files.key),
+            TlsFileError::ClientAuthority { .. } => (authority_key, authority_file),
+            _ => (certificate_key, &files.certificate),
+        };
+        unusable(key, path, error.to_string())
+    })
 }
 
 fn read(key: &'static str, path: &Path) -> Result<String, ServeError> {

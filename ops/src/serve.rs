@@ -6,7 +6,7 @@
 //! has a deadline; what misses it is abandoned, which is what a crash would do and loses nothing.
 
 use crate::api::{self, Api, Tokens};
-use crate::config::{DhcpConfig, MemberConfig};
+use crate::config::{DhcpConfig, LeasequeryConfig, MemberConfig};
 use crate::data_directory::DataDirectory;
 use crate::error::ServeError;
 use crate::events;
@@ -16,7 +16,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use replication_raft::{
     Cluster, DiskLedger, Foundations, MemberOptions, ReplicationError, SystemClock, TransportError,
 };
-use server_net::{ListenError, Listeners, NetConfig, OfferTable, Service};
+use server_net::{
+    LeasequeryListeners, LeasequeryRunning, LeasequeryTls, ListenError, Listeners, NetConfig,
+    OfferTable, Service,
+};
+use server_rules::leasequery::SessionFacts;
 use server_rules::{MemberFacts, OfferLimits};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -50,6 +54,7 @@ pub async fn serve(
     let admin_tls = config.admin.tls.as_ref().map(pem::admin_server).transpose()?;
     let transport = pem::peer_transport(config.peer.tls.as_ref())?;
     let listeners = config.dhcp.as_ref().map(bind_dhcp).transpose()?;
+    let leasequery = Leasequery::open(&config.leasequery)?;
     say_what_is_not_served(&config);
     let directory = DataDirectory::open(&config.data_dir, config.id)?;
     let (log, ledger) = open_stores(directory.path()).await?;
@@ -62,9 +67,14 @@ pub async fn serve(
     };
     let cluster = Cluster::start(options(&config), foundations).await.map_err(peer_port)?;
     let running = Running(cluster);
-    let packets = match (listeners, &config.dhcp) {
-        (Some(listeners), Some(dhcp)) => Some(serve_dhcp(&config, dhcp, listeners, &running)?),
-        _ => None,
+    let (packets, requestors) = match (listeners, &config.dhcp) {
+        (Some(listeners), Some(dhcp)) => {
+            let packets = serve_dhcp(&config, dhcp, listeners, &running)?;
+            let me = SessionFacts { id: config.id, server_identifier: dhcp.server_id };
+            let requestors = leasequery.map(|leasequery| leasequery.serve(me, &running));
+            (Some(packets), requestors.transpose()?)
+        }
+        _ => (None, None),
     };
     let (stop_admin, stopping) = watch::channel(false);
     let api = Api { replica: running.clone(), metrics: metrics.clone(), tokens: Arc::new(tokens) };
@@ -76,7 +86,7 @@ pub async fn serve(
     tracing::info!(event = events::STARTED, %member, version, admin = %config.admin.listen);
     stop.await;
     tracing::info!(event = events::STOPPING, %member);
-    stop_in_order(running, packets, admin, stop_admin).await;
+    stop_in_order(running, packets, requestors, admin, stop_admin).await;
     watchers.iter().for_each(JoinHandle::abort);
     drop(directory);
     tracing::info!(event = events::STOPPED, %member);
@@ -113,13 +123,40 @@ fn bind_dhcp(dhcp: &DhcpConfig) -> Result<Listeners, ServeError> {
 /// What the manual has and this version does not must not look as if it worked.
 fn say_what_is_not_served(config: &MemberConfig) {
     let interfaces = config.dhcp.as_ref().is_some_and(|dhcp| !dhcp.interfaces.is_empty());
-    for (key, given) in [
-        ("dhcp.interfaces", interfaces),
-        ("leasequery.listen_tcp", !config.leasequery.listen_tcp.is_empty()),
-    ] {
-        if given {
-            tracing::warn!(event = events::NOT_SERVED, key, "this version does not act on the key");
+    if interfaces {
+        let key = "dhcp.interfaces";
+        tracing::warn!(event = events::NOT_SERVED, key, "this version does not act on the key");
+    }
+}
+
+/// Leasequery over TCP, bound and not yet served.
+struct Leasequery {
+    listeners: LeasequeryListeners,
+    tls: Option<LeasequeryTls>,
+}
+
+impl Leasequery {
+    /// None if no address is configured.
+    fn open(config: &LeasequeryConfig) -> Result<Option<Leasequery>, ServeError> {
+        if config.listen_tcp.is_empty() {
+            return Ok(None);
         }
+        let tls = config.tls.as_ref().map(pem::leasequery_server).transpose()?;
+        let bound = LeasequeryListeners::bind(&config.listen_tcp);
+        let listeners = bound.map_err(|error| match error {
+            ListenError::Bind { address, source } => {
+                let (key, address) = ("leasequery.listen_tcp", SocketAddr::V4(address));
+                ServeError::Listen { key, address, source }
+            }
+            other => ServeError::Leasequery(other),
+        })?;
+        Ok(Some(Leasequery { listeners, tls }))
+    }
+
+    fn serve(self, me: SessionFacts, running: &Running) -> Result<LeasequeryRunning, ServeError> {
+        let archive = running.0.clone();
+        server_net::run_leasequery(self.listeners, archive, me, self.tls)
+            .map_err(ServeError::Leasequery)
     }
 }
 
@@ -203,6 +240,7 @@ fn serve_admin(
 async fn stop_in_order(
     running: Running,
     packets: Option<server_net::Running>,
+    requestors: Option<LeasequeryRunning>,
     admin: JoinHandle<()>,
     stop_admin: watch::Sender<bool>,
 ) {
@@ -212,10 +250,10 @@ async fn stop_in_order(
     {
         within("the hand-over", HAND_OVER_DEADLINE, cluster.transfer_leader(heir)).await;
     }
-    if let Some(packets) = packets {
-        let stopped = tokio::task::spawn_blocking(move || packets.stop());
-        within("DHCP", STOP_DEADLINE, stopped).await;
-    }
+    let dhcp = tokio::task::spawn_blocking(move || packets.map(server_net::Running::stop));
+    let leasequery = tokio::task::spawn_blocking(move || requestors.map(LeasequeryRunning::stop));
+    within("DHCP", STOP_DEADLINE, dhcp).await;
+    within("leasequery", STOP_DEADLINE, leasequery).await;
     within("replication", STOP_DEADLINE, cluster.stop()).await;
     // Nobody waits for an answer of a receiver that is gone.
     let _ = stop_admin.send(true);

@@ -142,7 +142,14 @@ fn read(mut root: Section<'_>, base: &Path) -> Option<MemberConfig> {
         }
         (None, _) => None,
     };
-    let leasequery = root.section("leasequery").map(|section| read_leasequery(section, base));
+    let leasequery = match (root.take("leasequery"), role) {
+        (Some(item), Some(Role::Witness)) => {
+            item.fail("a witness serves no leasequery; remove the section");
+            None
+        }
+        (Some(item), _) => item.section().map(|section| read_leasequery(section, base)),
+        (None, _) => None,
+    };
     let peer = match root.section("peer") {
         Some(section) => read_peer(section, base),
         None => {

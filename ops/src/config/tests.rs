@@ -276,6 +276,10 @@ fn a_bad_member_is_refused_with_line_key_and_reason() {
         ],
     );
     check(
+        &format!("{witness}[leasequery]\n[peer]\nlisten = \"127.0.0.1:1\""),
+        &["m.toml:5: leasequery: a witness serves no leasequery; remove the section"],
+    );
+    check(
         &format!("{witness}[peer]\nlisten = \"10.0.0.1:1\""),
         &[
             "m.toml:5: peer.tls: 10.0.0.1:1 is not loopback, so certificate, key and ca are required; \

@@ -46,7 +46,7 @@ impl Process {
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         // 127.0.0.0/8 is this machine's: every server gets an identifier of its own. Two members and a witness fit.
         let address = Ipv4Addr::new(127, 0, 0, 1 + id as u8);
-        let dhcp = SocketAddrV4::new(address, free_udp_port(address)?);
+        let dhcp = SocketAddrV4::new(address, free_dhcp_port(address)?);
         let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_tcp_port(0)?);
         let admin = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_tcp_port(6779 + id as u16)?);
         let config = home.join("member.toml");
@@ -173,10 +173,19 @@ fn free_tcp_port(wanted: u16) -> Result<u16> {
     Ok(socket.local_addr().context("a socket without address")?.port())
 }
 
-fn free_udp_port(address: Ipv4Addr) -> Result<u16> {
-    let socket =
-        UdpSocket::bind((address, 0)).with_context(|| format!("{address} has no free port"))?;
-    Ok(socket.local_addr().context("a socket without address")?.port())
+/// A port that has neither a datagram socket nor a listening one: DHCP and leasequery over TCP share theirs.
+fn free_dhcp_port(address: Ipv4Addr) -> Result<u16> {
+    /// Ports that are tried.
+    const ATTEMPTS: u32 = 20;
+    for _ in 0..ATTEMPTS {
+        let socket =
+            UdpSocket::bind((address, 0)).with_context(|| format!("{address} has no free port"))?;
+        let port = socket.local_addr().context("a socket without address")?.port();
+        if TcpListener::bind((address, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("{address} has no port that is free for datagrams and connections")
 }
 
 fn member_toml(
@@ -190,7 +199,11 @@ fn member_toml(
     let role_name = role.as_str();
     let dhcp_section = match role {
         Role::Server => {
-            format!("\n[dhcp]\nlisten = [\"{dhcp}\"]\nserver_id = \"{}\"\n", dhcp.ip())
+            format!(
+                "\n[dhcp]\nlisten = [\"{dhcp}\"]\nserver_id = \"{}\"\n\n[leasequery]\n\
+                 listen_tcp = [\"{dhcp}\"]\n",
+                dhcp.ip()
+            )
         }
         Role::Witness => String::new(),
     };
