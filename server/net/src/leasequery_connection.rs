@@ -177,7 +177,7 @@ impl<A: Archive> Talk<A> {
             }
             let went_on = match next {
                 Next::More => {
-                    tokio::task::yield_now().await;
+                    self.give_way().await;
                     self.take_what_came().await
                 }
                 Next::Wait { until, for_changes } => self.wait(until, for_changes).await,
@@ -237,6 +237,14 @@ impl<A: Archive> Talk<A> {
             if sent.map_err(Ending::SendFailed)? {
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets the other connections go on, and DHCP clients if there are any.
+    async fn give_way(&mut self) {
+        match self.place.hall.pace.rest_until(Instant::now()) {
+            Some(moment) => tokio::time::sleep_until(moment.into()).await,
+            None => tokio::task::yield_now().await,
         }
     }
 

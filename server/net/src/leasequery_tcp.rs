@@ -9,7 +9,8 @@
 //!
 //! **Rules.** A requestor that is not permitted, or that is one too many, is closed at once. A connection that
 //! asks nothing makes room for a new one when there are too many. A session is asked for more only when its socket took
-//! everything, so a slow reader costs one buffer and a cursor.
+//! everything, so a slow reader costs one buffer and a cursor. While entries are applied all answers together have a part of the
+//! time: `pace.rs`.
 //!
 //! **Hazards.** Accepting fails for as long as there are no descriptors: it must not spin. A panic over one connection ends that
 //! connection. Stopping must not wait for a requestor that does not read.
@@ -22,6 +23,7 @@ use crate::limits::{
     ACCEPT_RETRY_MAX, ACCEPT_RETRY_MIN, LEASEQUERY_BACKLOG, LEASEQUERY_IDLE_MIN,
     LEASEQUERY_NICENESS, LEASEQUERY_RECEIVE_BUFFER_LEN, LEASEQUERY_SEND_BUFFER_LEN, STOP_WAIT_MAX,
 };
+use crate::pace::Pace;
 use crate::promiser::Archive;
 use crate::tls::LeasequeryTls;
 use metrics::{counter, gauge};
@@ -140,6 +142,7 @@ pub(crate) struct Hall<A> {
     pub(crate) stopping: watch::Receiver<bool>,
     /// Changes when something was applied.
     pub(crate) applied: watch::Receiver<()>,
+    pub(crate) pace: Arc<Pace>,
     guests: Mutex<Guests>,
 }
 
@@ -193,8 +196,13 @@ impl<A: Archive> Hall<A> {
         stopping: watch::Receiver<bool>,
     ) -> Hall<A> {
         let (change, applied) = watch::channel(());
-        archive.on_applied(Box::new(move || change.send_replace(())));
-        Hall { archive, me, tls, stopping, applied, guests: Mutex::default() }
+        let pace = Arc::new(Pace::new(Instant::now()));
+        let counted = Arc::clone(&pace);
+        archive.on_applied(Box::new(move || {
+            counted.applied(Instant::now());
+            change.send_replace(());
+        }));
+        Hall { archive, me, tls, stopping, applied, pace, guests: Mutex::default() }
     }
 
     /// A place for a connection from this address.

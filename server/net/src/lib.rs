@@ -24,6 +24,7 @@ mod leasequery_connection;
 mod leasequery_tcp;
 pub mod limits;
 mod metrics;
+mod pace;
 mod promiser;
 mod reply_address;
 mod service;

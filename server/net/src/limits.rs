@@ -63,3 +63,11 @@ pub const FAREWELL_LEN_MAX: usize = 64 << 10;
 pub const ACCEPT_RETRY_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_MIN`].
 pub const ACCEPT_RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// While entries are applied, answers over TCP are written in a part of every slice of time: this part.
+pub const SLICE_OF_WORK: Duration = Duration::from_millis(1);
+/// See [`SLICE_OF_WORK`].
+pub const SLICE: Duration = Duration::from_millis(5);
+
+/// So long after an entry was applied more are expected.
+pub const BUSY_FOR: Duration = Duration::from_millis(20);
