@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const NOBODY_KNOWS: u8 = 3;
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("key").multiple(true).required(true).args(
+#[command(group(ArgGroup::new("asked_for").multiple(true).required(true).args(
     ["ip", "mac", "client_id", "remote_id", "relay_id", "all", "active"])))]
 pub(crate) struct Arguments {
     /// Ask this server; several may be given
@@ -97,11 +97,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "tls")]
     ca: Option<PathBuf>,
     /// PEM file of our certificate
-    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "private_key"])]
     certificate: Option<PathBuf>,
     /// PEM file of its key
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
+    #[arg(long = "key", value_name = "FILE", requires = "certificate")]
+    private_key: Option<PathBuf>,
     /// The name in the servers' certificates, if it is not their address
     #[arg(long, value_name = "NAME", requires = "tls")]
     tls_name: Option<String>,
@@ -284,7 +284,7 @@ fn key(arguments: &Arguments) -> Result<Key> {
 
 fn tls(arguments: &Arguments) -> Result<Option<TlsSettings>> {
     let (Some(when), Some(ca)) = (arguments.tls, &arguments.ca) else { return Ok(None) };
-    let identity = arguments.certificate.as_deref().zip(arguments.key.as_deref());
+    let identity = arguments.certificate.as_deref().zip(arguments.private_key.as_deref());
     let name = arguments.tls_name.clone().map(ServerName::try_from).transpose();
     Ok(Some(TlsSettings {
         config: client_config(ca, identity)?,

@@ -1,16 +1,14 @@
 use super::*;
+use crate::cli::{Cli, Command};
 use crate::requestor::Unaskable;
 use clap::Parser;
 
-#[derive(Debug, Parser)]
-struct Line4 {
-    #[command(flatten)]
-    arguments: Arguments,
-}
-
 fn parse(line: &str) -> Result<Arguments, clap::error::ErrorKind> {
-    let words = std::iter::once("leasequery").chain(line.split(' '));
-    Line4::try_parse_from(words).map(|line| line.arguments).map_err(|error| error.kind())
+    let words = ["leasehold", "leasequery"].into_iter().chain(line.split(' '));
+    match Cli::try_parse_from(words).map_err(|error| error.kind())?.command {
+        Command::Leasequery(arguments) => Ok(*arguments),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn planned(line: &str) -> Result<Plan, String> {
