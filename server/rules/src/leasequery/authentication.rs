@@ -241,14 +241,31 @@ impl Seal<'_> {
         if self.secret.protocol != AuthenticationProtocol::Delayed {
             return;
         }
-        // Our own encoding a moment ago: it decodes. If it did not, the code would stay zero and convince nobody.
-        let Ok(message) = Message::decode(octets) else { return };
-        let code = code_of(&self.secret.secret, message.options()).finalize().into_bytes();
-        let places: Vec<usize> = code_places(message.options()).collect();
-        for (place, octet) in places.into_iter().zip(code) {
-            octets[place] = octet;
-        }
+        sign(octets, &self.secret.secret);
     }
+}
+
+/// Puts the code of delayed authentication into a message that has an option 90 with zeros in its place. For both ends of
+/// a leasequery (RFC 3118 sections 5.2 and 5.3).
+pub fn sign(octets: &mut [u8], secret: &[u8]) {
+    // Our own encoding a moment ago: it decodes. If it did not, the code would stay zero and convince nobody.
+    let Ok(message) = Message::decode(octets) else { return };
+    let code = code_of(secret, message.options()).finalize().into_bytes();
+    let places: Vec<usize> = code_places(message.options()).collect();
+    for (place, octet) in places.into_iter().zip(code) {
+        octets[place] = octet;
+    }
+}
+
+/// True if the message carries delayed authentication with this secret ID and the right code.
+pub fn is_signed(message: &Message<'_>, secret_id: u32, secret: &[u8]) -> bool {
+    let value = message.option(OptionCode::AUTHENTICATION);
+    let authentication = value.and_then(|value| Authentication::decode(value).ok());
+    let delayed = authentication.and_then(|authentication| authentication.delayed());
+    delayed.is_some_and(|(id, code)| {
+        let expected = code_of(secret, message.options());
+        id == secret_id && expected.verify_slice(code).is_ok()
+    })
 }
 
 /// HMAC-MD5 over what the code covers.
