@@ -6,9 +6,9 @@ use super::output::{Listing, Output, Row};
 use crate::config::value;
 use crate::error::chain;
 use crate::requestor::{
-    Collected, Dialect, Event, Exchange, Form, Hardware, Key, Line, Merged, Moment, Notice,
-    Outcome, Plan, Query, Reconciler, ServerIndex, ServerReport, TlsSettings, TlsStart, Vpn,
-    client_config, collect, follow, time_of_day,
+    Authenticator, Collected, Dialect, Event, Exchange, Form, Hardware, Key, Line, Merged, Moment,
+    Notice, Outcome, Plan, Query, Reconciler, Secret, ServerIndex, ServerReport, TlsSettings,
+    TlsStart, Vpn, client_config, collect, follow, time_of_day,
 };
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args, ValueEnum};
@@ -18,7 +18,7 @@ use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Every server has answered, and nobody knows.
 const NOBODY_KNOWS: u8 = 3;
@@ -69,6 +69,12 @@ pub(crate) struct Arguments {
     /// UDP: our port if it is not 67, for servers that answer to it (RFC 8357); 0 is any
     #[arg(long, value_name = "PORT")]
     source_port: Option<u16>,
+    /// UDP: file with a secret of RFC 3118, text or hexadecimal after "0x"; a configuration token without --secret-id
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// UDP: its number, for delayed authentication
+    #[arg(long, value_name = "N", requires = "secret_file")]
+    secret_id: Option<u32>,
     /// UDP, draft: answers may come from reservations
     #[arg(long)]
     reservations: bool,
@@ -239,6 +245,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     plan.everything_first = arguments.active && arguments.all;
     plan.udp.giaddr = arguments.giaddr;
     plan.udp.port = arguments.source_port;
+    plan.udp.authenticator = authenticator(arguments)?;
     plan.udp.deadline = arguments.timeout.unwrap_or(plan.udp.deadline);
     plan.deadline = arguments.timeout;
     plan.tcp.attempts = arguments.attempts;
@@ -280,6 +287,22 @@ fn key(arguments: &Arguments) -> Result<Key> {
             "ask by one key at a time: --ip, --mac, --client-id, --remote-id, --relay-id or --all"
         ),
     }
+}
+
+fn authenticator(arguments: &Arguments) -> Result<Option<Authenticator>> {
+    let Some(path) = &arguments.secret_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("--secret-file: cannot read {}", path.display()))?;
+    let octets = value::identifier(text.trim_end_matches(['\r', '\n']))
+        .map_err(|reason| anyhow::anyhow!("--secret-file: {}: {reason}", path.display()))?;
+    let secret = match arguments.secret_id {
+        Some(id) => Secret::Delayed { id, key: octets.to_vec() },
+        None => Secret::Token(octets.to_vec()),
+    };
+    // Higher than in every run before, as long as the clock goes on.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let authenticator = Authenticator::new(secret, since.as_nanos() as u64);
+    authenticator.map(Some).context("--secret-file: a token has at most 244 octets")
 }
 
 fn tls(arguments: &Arguments) -> Result<Option<TlsSettings>> {

@@ -85,6 +85,7 @@ fn wrong_usage_is_refused_with_what_to_do() {
     check("--server 192.0.2.1 --all --tls --ca a --certificate b", MissingRequiredArgument);
     check("--server 192.0.2.1 --all --request nothing", ValueValidation);
     check("--server 192.0.2.1 --all --dialect french", InvalidValue);
+    check("--server 192.0.2.1 --ip 10.0.0.1 --secret-id 1", MissingRequiredArgument);
     let check = |line: &str, expected: &str| {
         let found = planned(&format!("--server 192.0.2.1 {line}")).expect_err(line);
         assert_eq!(found, expected, "{line}");
@@ -146,4 +147,20 @@ fn nobody_knows_is_said_only_if_everybody_has_answered() {
     check(vec![None], 0, 1);
     // Half an answer is shown, and is none.
     check(vec![None], 5, 1);
+}
+
+#[test]
+fn secrets_come_from_files() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("secret");
+    std::fs::write(&file, "hush\n").expect("writable");
+    let ask = "--server 192.0.2.1 --ip 10.0.0.1";
+    let token = planned(&format!("{ask} --secret-file {}", file.display())).expect("good");
+    assert!(format!("{:?}", token.udp.authenticator).contains("Token"));
+    let delayed = format!("{ask} --secret-id 9 --secret-file {}", file.display());
+    let delayed = planned(&delayed).expect("good");
+    assert!(format!("{:?}", delayed.udp.authenticator).contains("Delayed(9)"));
+    std::fs::write(&file, "\n").expect("writable");
+    let empty = planned(&format!("{ask} --secret-file {}", file.display())).expect_err("empty");
+    assert_eq!(empty, format!("--secret-file: {}: must not be empty", file.display()));
 }

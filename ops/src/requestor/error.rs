@@ -26,7 +26,7 @@ pub enum Unaskable {
     RemoteIdInDraft,
     /// RFC 6148 section 4.1 allows no other sub-option beside the Remote-ID.
     #[error(
-        "a query by remote-id over UDP is answered to port 67; send it from there, or ask over TCP"
+        "a query by remote-id over UDP is not answered to any port; choose the one of relays, 67, or ask over TCP"
     )]
     SourcePortWithRemoteId,
     /// The draft of 2008 has no query for everything.
@@ -54,6 +54,9 @@ pub enum Unaskable {
     /// The draft of 2001 alone has the RESERVATION flag.
     #[error("reservations can be asked for in the draft's dialect over UDP only")]
     Reservations,
+    /// RFC 6926 section 9.
+    #[error("secrets authenticate datagrams only; over TCP use --tls")]
+    AuthenticatedOverTcp,
     /// An identifier that does not fit its option.
     #[error("the identifier is longer than an option can carry")]
     TooLong,
@@ -95,6 +98,14 @@ pub enum RequestorError {
         server: SocketAddrV4,
         /// How long it was waited for.
         seconds: u64,
+    },
+    /// Answers came, and none from somebody who has the secret.
+    #[error(
+        "{server} answers without proving that it has the secret; check --secret-id and --secret-file"
+    )]
+    Unproven {
+        /// Who.
+        server: SocketAddrV4,
     },
     /// No connection.
     #[error(

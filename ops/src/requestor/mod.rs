@@ -30,6 +30,7 @@
 
 mod active;
 mod answer;
+mod authentication;
 mod bulk;
 mod connection;
 mod conversation;
@@ -50,6 +51,7 @@ pub use active::{Resume, Step};
 pub use answer::{
     NoReply, Record, Reply, ServerClock, ServerIndex, State, Status, StatusReport, read,
 };
+pub use authentication::{Authenticator, Secret, TOKEN_LEN_MAX};
 pub use connection::TcpSettings;
 pub use conversation::{Breach, Conversation, Heard, Outcome};
 pub use draw::Draw;
@@ -133,6 +135,10 @@ impl Plan {
     }
 
     fn check(&self) -> Result<(), Unaskable> {
+        // [B-62] Option 90 is for datagrams; a connection is secured by TLS.
+        if self.udp.authenticator.is_some() && self.exchange != Exchange::Udp {
+            return Err(Unaskable::AuthenticatedOverTcp);
+        }
         self.queries.iter().try_for_each(|query| query.check(self.exchange, &self.form))
     }
 }

@@ -209,9 +209,6 @@ impl Query {
             (Bulk, Rfc, Key::Address(_)) => return Err(Unaskable::AddressInBulk),
             (Udp, _, Key::RelayId(_) | Key::Everything) => return Err(Unaskable::OverUdp),
             (Udp, Draft, Key::RemoteId(_)) => return Err(Unaskable::RemoteIdInDraft),
-            (Udp, Rfc, Key::RemoteId(_)) if form.answer_to_source_port => {
-                return Err(Unaskable::SourcePortWithRemoteId);
-            }
             (Bulk, Draft, Key::Everything) => return Err(Unaskable::EverythingInDraft),
             _ => {}
         }

@@ -4,9 +4,10 @@
 //! comes is not for us and is passed over.
 
 use super::answer::{self, Reply, ServerClock, ServerIndex};
+use super::authentication::Authenticator;
 use super::conversation::Outcome;
 use super::draw::Draw;
-use super::error::RequestorError;
+use super::error::{RequestorError, Unaskable};
 use super::event::{Event, ServerReport, Sink};
 use super::moment::Moment;
 use super::pacing::Pacing;
@@ -31,6 +32,8 @@ pub struct UdpSettings {
     pub deadline: Duration,
     /// Asks for the other addresses of a client that the answer lists (RFC 4388 section 6.4.2).
     pub follow_associated: bool,
+    /// Proves who asks, and believes only who proves to be a server (RFC 3118).
+    pub authenticator: Option<Authenticator>,
 }
 
 impl Default for UdpSettings {
@@ -40,6 +43,7 @@ impl Default for UdpSettings {
             port: None,
             deadline: Duration::from_secs(60),
             follow_associated: true,
+            authenticator: None,
         }
     }
 }
@@ -54,6 +58,8 @@ struct Asked {
     given: usize,
     outcomes: Vec<Option<Outcome>>,
     asked_for: BTreeSet<Ipv4Addr>,
+    /// It answered, and did not prove who it is.
+    unproven: bool,
     error: Option<RequestorError>,
 }
 
@@ -138,6 +144,13 @@ impl Asked {
         let mut pacing = Pacing::new(form.dialect, draw.split());
         for (index, query) in queries.iter().enumerate() {
             query.check(Exchange::Udp, &form)?;
+            // RFC 6148 section 4.1 leaves no room to say where the answer should go.
+            if settings.port == Some(0)
+                && answer_to_source_port
+                && matches!(query.key, Key::RemoteId(_))
+            {
+                return Err(Unaskable::SourcePortWithRemoteId.into());
+            }
             pacing.push(index);
         }
         Ok(Asked {
@@ -148,6 +161,7 @@ impl Asked {
             given: queries.len(),
             outcomes: vec![None; queries.len()],
             asked_for: BTreeSet::new(),
+            unproven: false,
             error: None,
         })
     }
@@ -185,9 +199,10 @@ impl Asked {
         if self.error.is_none() && !self.pacing.is_done() {
             let server = self.server;
             let heard = self.outcomes.iter().any(Option::is_some);
-            self.error = Some(match heard {
-                true => RequestorError::Deadline { server, seconds },
-                false => RequestorError::Silent { server, seconds },
+            self.error = Some(match (heard, self.unproven) {
+                (_, true) => RequestorError::Unproven { server },
+                (true, false) => RequestorError::Deadline { server, seconds },
+                (false, false) => RequestorError::Silent { server, seconds },
             });
         }
         self.outcomes.truncate(self.given);
@@ -241,6 +256,9 @@ impl Run<'_> {
                 asked.error = Some(unaskable.into());
                 return;
             }
+            if let Some(authenticator) = &self.settings.authenticator {
+                authenticator.seal(&mut datagram);
+            }
             // [Q-05] [L-12] [M-03] To every server that was named.
             if let Err(source) = self.socket.send_to(&datagram, asked.server).await {
                 asked.error = Some(RequestorError::Send { server: asked.server, source });
@@ -261,6 +279,11 @@ impl Run<'_> {
                 return;
             };
             if !answers_udp(&reply) {
+                continue;
+            }
+            let authenticator = self.settings.authenticator.as_ref();
+            if authenticator.is_some_and(|authenticator| !authenticator.believes(&message)) {
+                asked.unproven = true;
                 continue;
             }
             let Some(query) = asked.pacing.answered(self.started.elapsed(), reply.xid) else {

@@ -229,3 +229,62 @@ async fn an_address_that_is_not_ours_is_named() {
         "cannot receive answers on 192.0.2.77:0; give --giaddr an address of this host"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_a_server_that_has_the_secret_is_believed() {
+    // proves [B-62]
+    use crate::requestor::{Authenticator, Secret};
+    let secret = |key: &[u8]| {
+        Authenticator::new(Secret::Delayed { id: 7, key: key.to_vec() }, 1).expect("it fits")
+    };
+    let server = Server::new().await;
+    let mut plan = plan(Exchange::Udp, Dialect::Rfc, &[server.address], [by_mac()]);
+    plan.udp.authenticator = Some(secret(b"key"));
+    let servers = async |keys: &'static [&'static [u8]]| {
+        loop {
+            let (query, from) = server.hear().await;
+            let message = Message::decode(&query.octets).expect("well formed");
+            assert!(secret(b"key").believes(&message), "the query proves who asks");
+            for key in keys {
+                let said = Said::new(ACTIVE, query.xid).about([10, 0, 0, key.len() as u8]);
+                let mut datagram = said.octets();
+                if !key.is_empty() {
+                    secret(key).seal(&mut datagram);
+                }
+                server.socket.send_to(&datagram, from).await.expect("sent");
+            }
+        }
+    };
+    let collected = run(&plan, servers(&[b"", b"wrong", b"key"])).await;
+    assert_eq!(errors(&collected), [None]);
+    let addresses: Vec<_> = collected.known.iter().map(|known| known.best.address).collect();
+    assert_eq!(addresses, [Ipv4Addr::new(10, 0, 0, 3)]);
+
+    let collected = run(&plan, servers(&[b"", b"wrong"])).await;
+    let expected = format!(
+        "{} answers without proving that it has the secret; check --secret-id and --secret-file",
+        server.address
+    );
+    assert_eq!(errors(&collected), [Some(expected)]);
+
+    plan.exchange = Exchange::Bulk;
+    let error = collect(&plan, |_| ()).await.expect_err("not over TCP").to_string();
+    assert_eq!(error, "secrets authenticate datagrams only; over TCP use --tls");
+}
+
+#[tokio::test]
+async fn a_query_by_remote_id_needs_a_port_that_servers_answer_to() {
+    let server = Server::new().await;
+    let key = Key::RemoteId(b"modem".to_vec());
+    let mut plan = plan(Exchange::Udp, Dialect::Rfc, &[server.address], [key]);
+    let error = collect(&plan, |_| ()).await.expect_err("any port").to_string();
+    assert!(
+        error.starts_with("a query by remote-id over UDP is not answered to any port"),
+        "{error}"
+    );
+    let free = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    plan.udp.port = Some(free.local_addr().expect("it is bound").port());
+    drop(free);
+    let serving = server.serve(|query| Said::new(UNKNOWN, query.xid));
+    assert_eq!(errors(&run(&plan, serving).await), [None]);
+}
