@@ -218,10 +218,10 @@ impl<A: Archive> Hall<A> {
         }
         let mut guests = self.guests.lock();
         let own = guests.present.iter().filter(|guest| guest.requestor == requestor).count();
-        if own >= own_max as usize {
+        if own >= own_max as usize && !guests.send_one_away(|guest| guest.requestor == requestor) {
             return Err(Refused::ConnectionsPerRequestorMax);
         }
-        if guests.present.len() >= all_max as usize && !guests.send_one_away() {
+        if guests.present.len() >= all_max as usize && !guests.send_one_away(|_| true) {
             return Err(Refused::ConnectionsMax);
         }
         let (id, leave) = (guests.next_id, Arc::new(Notify::new()));
@@ -234,9 +234,10 @@ impl<A: Archive> Hall<A> {
 }
 
 impl Guests {
-    /// Ends the connection that has been idle for longest, if one has been for long enough.
-    fn send_one_away(&mut self) -> bool {
-        let idle = self.present.iter().enumerate().filter_map(|(position, guest)| {
+    /// Ends the connection among these that has been idle for longest, if one has been for long enough.
+    fn send_one_away(&mut self, among: impl Fn(&Guest) -> bool) -> bool {
+        let guests = self.present.iter().enumerate().filter(|(_, guest)| among(guest));
+        let idle = guests.filter_map(|(position, guest)| {
             let idle_since = guest.idle_since?;
             (idle_since.elapsed() >= LEASEQUERY_IDLE_MIN).then_some((idle_since, position))
         });

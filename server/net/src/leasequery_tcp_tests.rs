@@ -361,13 +361,17 @@ fn one_connection_too_many_is_closed_at_once() {
 // proves [D-63]
 #[test]
 fn a_connection_that_asks_nothing_makes_room() {
-    let scene = Scene::new(LeasequerySettings { connections_max: 2, ..local() }, MANY);
-    let mut asking = busy(&scene);
-    let mut idle = scene.connect();
-    assert!(idle.is_served());
-    until("the idle one leaves", || scene.connect().is_served());
-    assert_eq!(idle.next(), None);
-    assert_eq!(leased(&asking.answer()), MANY as usize - 1, "who asks stays");
+    let check = |settings: LeasequerySettings| {
+        let scene = Scene::new(settings, MANY);
+        let mut asking = busy(&scene);
+        let mut idle = scene.connect();
+        assert!(idle.is_served());
+        until("the idle one leaves", || scene.connect().is_served());
+        assert_eq!(idle.next(), None);
+        assert_eq!(leased(&asking.answer()), MANY as usize - 1, "who asks stays");
+    };
+    check(LeasequerySettings { connections_max: 2, ..local() });
+    check(LeasequerySettings { connections_per_requestor_max: 2, ..local() });
 }
 
 // proves [B-01] [D-02] [D-62] [B-59]
