@@ -197,6 +197,13 @@ pub enum TransportError {
     /// The connection broke.
     #[error("the connection was closed")]
     Closed,
+    /// The connection broke, and the system or TLS said why: a certificate that the other side refuses is told only now.
+    #[error("the connection broke")]
+    Broken {
+        /// What they said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// No answer in time; the connection was given up.
     #[error("no answer in time")]
     Timeout,

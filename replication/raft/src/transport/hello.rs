@@ -95,7 +95,7 @@ pub(crate) async fn greet(
     hello: &Hello,
 ) -> Result<Hello, TransportError> {
     send(connection, kind::HELLO, hello.encode()).await?;
-    let frame = connection.incoming.recv().await.ok_or(TransportError::Closed)?;
+    let frame = connection.incoming.recv().await.ok_or_else(|| connection.ended())?;
     match frame.kind {
         kind::HELLO => Ok(Hello::decode(frame.body)??),
         kind::REFUSAL => {
@@ -110,7 +110,7 @@ pub(crate) async fn greet(
 
 /// The listening side: hears who is there. Whoever speaks another version is refused right here.
 pub(crate) async fn welcome(connection: &mut Connection) -> Result<Hello, TransportError> {
-    let frame = connection.incoming.recv().await.ok_or(TransportError::Closed)?;
+    let frame = connection.incoming.recv().await.ok_or_else(|| connection.ended())?;
     if frame.kind != kind::HELLO {
         return Err(Malformed { what: "hello" }.into());
     }

@@ -3,7 +3,7 @@
 //! Frames take [`MemoryNetwork::set_latency`] to arrive. A pair of members can be cut, in one direction or both: what is sent then is
 //! lost, and the connection breaks a little later, as TCP does it.
 
-use super::{Connection, Frame, Listener, Transport};
+use super::{Broken, Connection, Frame, Listener, Transport};
 use crate::error::TransportError;
 use crate::limits;
 use openraft::async_runtime::Select2;
@@ -93,10 +93,16 @@ impl<RT: AsyncRuntime> Transport for MemoryTransport<RT> {
             let listener = listener.ok_or_else(|| refused(io::ErrorKind::ConnectionRefused))?;
             let (near_out, far_in) = wire::<RT>(&network, &from, &to);
             let (far_out, near_in) = wire::<RT>(&network, &to, &from);
-            let far = Connection { outgoing: far_out, incoming: far_in, certificate: None };
+            let connection = |outgoing, incoming| Connection {
+                outgoing,
+                incoming,
+                certificate: None,
+                broken: Broken::default(),
+            };
+            let far = connection(far_out, far_in);
             let sent = listener.send(far).await;
             sent.map_err(|_| refused(io::ErrorKind::ConnectionRefused))?;
-            Ok(Connection { outgoing: near_out, incoming: near_in, certificate: None })
+            Ok(connection(near_out, near_in))
         })
     }
 

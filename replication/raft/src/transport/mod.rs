@@ -19,7 +19,7 @@ use crate::error::TransportError;
 use bytes::Bytes;
 use openraft::base::BoxFuture;
 use replication_ledger::MemberId;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
 /// One message.
@@ -116,6 +116,21 @@ pub struct Connection {
     pub incoming: mpsc::Receiver<Frame>,
     /// Set if the other side showed a certificate.
     pub certificate: Option<CertificateCheck>,
+    /// Why it broke, if it did and that is known. Set before `incoming` ends.
+    pub broken: Broken,
+}
+
+/// What broke a connection, once it is broken.
+pub type Broken = Arc<OnceLock<Arc<std::io::Error>>>;
+
+impl Connection {
+    /// Why no frame comes any more.
+    pub(crate) fn ended(&self) -> TransportError {
+        match self.broken.get() {
+            Some(source) => TransportError::Broken { source: Arc::clone(source) },
+            None => TransportError::Closed,
+        }
+    }
 }
 
 /// Connections that arrive. Dropping it stops listening.

@@ -6,7 +6,7 @@
 //! With TLS both sides show a certificate of the cluster's authority. The name in it decides who is who: a member's certificate carries
 //! the DNS names `member-<id>` and `leasehold-peer`.
 
-use super::{CertificateCheck, Connection, Frame, Listener, Transport};
+use super::{Broken, CertificateCheck, Connection, Frame, Listener, Transport};
 use crate::error::{Malformed, TransportError};
 use crate::limits;
 use bytes::{Buf, BufMut, BytesMut};
@@ -30,6 +30,9 @@ const FRAME_VERSION: u8 = 1;
 const PREFIX_LEN: usize = 8;
 /// Version, kind, sequence.
 const HEADER_LEN: usize = 10;
+/// How a TLS record with an alert begins (RFC 8446 section 5.1): all that a peer with TLS has to say to one without. Read as a frame
+/// it would be one of 352 MB, which there is not.
+const TLS_ALERT: [u8; 2] = [21, 3];
 /// The name that every member's certificate carries beside its own.
 const ANY_MEMBER: &str = "leasehold-peer";
 
@@ -213,6 +216,8 @@ where
     let (read, incoming) = mpsc::channel(limits::CONNECTION_QUEUE_FRAMES);
     // When the writer ends, because nobody can send any more or the socket broke, the reader must not go on.
     let (writing, written) = oneshot::channel::<()>();
+    let broken = Broken::default();
+    let breaking = Arc::clone(&broken);
     tokio::spawn(async move {
         let failed = write_frames(writer, to_write).await.err();
         tracing::trace!(event = "peer_writer_ended", ?failed);
@@ -220,7 +225,8 @@ where
     });
     tokio::spawn(async move {
         tokio::select! {
-            ended = read_frames(reader, read) => {
+            biased;
+            ended = read_frames(reader, read, &breaking) => {
                 if let Err(error) = ended {
                     tracing::debug!(event = "peer_connection_ended", %error);
                 }
@@ -228,7 +234,7 @@ where
             _ = written => (),
         }
     });
-    Connection { outgoing, incoming, certificate }
+    Connection { outgoing, incoming, certificate, broken }
 }
 
 async fn write_frames(
@@ -272,6 +278,7 @@ fn put_frame(buffer: &mut BytesMut, frame: &Frame) {
 async fn read_frames(
     mut reader: impl AsyncRead + Unpin,
     frames: mpsc::Sender<Frame>,
+    broken: &Broken,
 ) -> Result<(), TransportError> {
     let mut buffer = BytesMut::with_capacity(64 << 10);
     loop {
@@ -281,10 +288,15 @@ async fn read_frames(
             }
         }
         buffer.reserve(16 << 10);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return Ok(()),
-            Ok(_) => (),
-        }
+        let error = match reader.read_buf(&mut buffer).await {
+            Ok(0) if buffer.starts_with(&TLS_ALERT) => io::Error::other("the peer wants TLS"),
+            Ok(0) => return Ok(()),
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        // Nobody else sets it.
+        drop(broken.set(Arc::new(error)));
+        return Ok(());
     }
 }
 
