@@ -15,7 +15,7 @@ use tests::{process, wait};
 use crate::machine_shared;
 
 /// Exit status 1, and every one of `words` in what was said.
-fn refused(output: &Output, words: &[&str]) -> Result<()> {
+pub(crate) fn refused(output: &Output, words: &[&str]) -> Result<()> {
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     let said = String::from_utf8_lossy(&said).to_lowercase();
     ensure!(output.status.code() == Some(1), "{}: {said}", output.status);

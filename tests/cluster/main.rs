@@ -2,6 +2,7 @@
 //! only whole processes can show; they wait on conditions, never on time.
 
 mod formation;
+mod mutual_tls;
 mod packets;
 mod takeover;
 mod truth;

@@ -111,6 +111,16 @@ impl Member {
         self.folder.join("member.toml")
     }
 
+    /// Adds sections to `member.toml`, for the next start.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn extend_config(&self, sections: &str) -> Result<()> {
+        let text = fs::read_to_string(self.config_path())?;
+        fs::write(self.config_path(), format!("{text}\n{sections}"))
+            .context("cannot write member.toml")
+    }
+
     /// The member's data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
