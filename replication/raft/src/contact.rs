@@ -24,7 +24,7 @@ use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
 use replication_ledger::{MemberId, Mode, Session, SilentReason, Stamp, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a member says about itself, in every ping and every answer to one.
@@ -108,11 +108,13 @@ pub(crate) struct Heard<I> {
 /// Everything heard from the peers.
 pub(crate) struct Contact<RT: AsyncRuntime> {
     heard: Mutex<BTreeMap<MemberId, Heard<RT::Instant>>>,
+    /// Whose clocks are alarmed.
+    skewed: Mutex<BTreeSet<MemberId>>,
 }
 
 impl<RT: AsyncRuntime> Default for Contact<RT> {
     fn default() -> Self {
-        Contact { heard: Mutex::default() }
+        Contact { heard: Mutex::default(), skewed: Mutex::default() }
     }
 }
 
@@ -186,6 +188,26 @@ impl<RT: AsyncRuntime> Contact<RT> {
             skews.fold((0, 0), |(low, high): (i64, i64), skew| (low.min(skew), high.max(skew)));
         let at = |skew: i64| Timestamp(wall_nanos.saturating_add_signed(skew) / 1_000_000);
         Stamp { earliest: at(slowest), latest: at(fastest) }
+    }
+
+    /// Peers in contact whose clocks have gone too far from ours since this was last asked (true), or are near again (false), with
+    /// their clock minus ours in nanoseconds.
+    // [AV-Q6] Skew is alarmed long before it silences anybody.
+    pub(crate) fn skew_alarms(&self) -> Vec<(MemberId, i64, bool)> {
+        let heard = self.heard.lock();
+        let mut skewed = self.skewed.lock();
+        let fresh = heard.iter().filter(|(_, heard)| is_fresh::<RT>(heard));
+        let changed = fresh.filter_map(|(member, heard)| {
+            let skew = Duration::from_nanos(heard.skew_nanos.unsigned_abs());
+            // Half of the bound ends an alarm, so that a clock at the bound does not raise one again and again.
+            let alarm = match skewed.contains(member) {
+                true => skew > limits::CLOCK_SKEW_ALARM / 2,
+                false => skew > limits::CLOCK_SKEW_ALARM,
+            };
+            let changed = if alarm { skewed.insert(*member) } else { skewed.remove(member) };
+            changed.then_some((*member, heard.skew_nanos, alarm))
+        });
+        changed.collect()
     }
 
     /// True if this member's clock agrees with the others' [AV-Q6]: a follower's with its leader's, a leader's with those of

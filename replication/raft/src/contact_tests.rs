@@ -79,6 +79,26 @@ fn a_clock_is_in_doubt_against_the_leader_or_against_a_majority() {
     });
 }
 
+// proves [AV-Q6]
+#[test]
+fn a_clock_that_goes_astray_is_alarmed_once_and_so_is_its_return() {
+    in_simulation(async {
+        let contact = Contact::<Sim>::default();
+        let check = |skew: i64, expected: &[(MemberId, i64, bool)]| {
+            answered(&contact, report(2, NOON.saturating_add_signed(skew), None));
+            assert_eq!(contact.skew_alarms(), expected, "{skew}");
+            assert_eq!(contact.skew_alarms(), [], "{skew}: told twice");
+        };
+        let second = i64::try_from(SECOND).expect("fits");
+        check(second, &[]);
+        check(-6 * second, &[(MemberId(2), -6 * second, true)]);
+        check(4 * second, &[]);
+        check(6 * second, &[]);
+        check(2 * second, &[(MemberId(2), 2 * second, false)]);
+        check(5 * second, &[]);
+    });
+}
+
 #[test]
 fn contact_is_as_old_as_the_question_and_the_quorums_word() {
     in_simulation(async {

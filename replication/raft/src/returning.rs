@@ -194,6 +194,14 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 metrics::peer(member, fresh, lag, heard.round_trip, heard.skew_nanos);
             }
         }
+        for (peer, skew_nanos, alarm) in self.contact.skew_alarms() {
+            let skew_seconds = skew_nanos as f64 / 1e9;
+            if alarm {
+                tracing::warn!(event = "clock_skewed", %peer, skew_seconds);
+            } else {
+                tracing::info!(event = "clock_agrees", %peer, skew_seconds);
+            }
+        }
     }
 
     /// True for a member that serves DHCP when its mode allows it.
