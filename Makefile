@@ -3,6 +3,8 @@
 # Outside the clone, so that RocksDB is compiled once for every clone; it need not exist.
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)
 export CARGO_TARGET_DIR ?= $(CACHE)/leasehold/target
+# Where rustup puts cargo; a shell that was open before the installation does not know.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
@@ -17,9 +19,7 @@ help:
 	@echo "make fix     format, and let clippy mend what it can"
 
 toolchain:
-	@command -v cargo >/dev/null || { \
-	  echo "Rust is missing: install rustup (Debian 13: apt-get install rustup && rustup default stable)," >&2; \
-	  echo "then run make again. Rust 1.90 or newer is needed." >&2; exit 1; }
+	@tests/install-toolchain.sh
 
 build: toolchain
 	tests/install-packages.sh build

@@ -39,6 +39,7 @@ for part in "$@"; do
       fi
       ;;
     unit)
+      tests/install-toolchain-test.sh
       cargo test --release --workspace --locked --exclude tests
       cargo test --release --package tests --locked --lib --bins
       for target in tests/tidy tests/simulation; do
