@@ -1,6 +1,6 @@
 //! One member as a process: its configuration file, its commands, its endpoints, its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,7 @@ pub struct Member {
     /// Where it listens.
     pub places: Places,
     folder: PathBuf,
+    environment: BTreeMap<String, String>,
     child: Option<Child>,
 }
 
@@ -82,7 +83,8 @@ impl Member {
     pub fn new(folder: PathBuf, id: u64, role: Role, places: Places) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let name = format!("m{id}");
-        let member = Member { id, name, role, places, folder, child: None };
+        let environment = BTreeMap::new();
+        let member = Member { id, name, role, places, folder, environment, child: None };
         fs::write(member.config_path(), member.config()).context("cannot write member.toml")?;
         Ok(member)
     }
@@ -119,6 +121,11 @@ impl Member {
         let text = fs::read_to_string(self.config_path())?;
         fs::write(self.config_path(), format!("{text}\n{sections}"))
             .context("cannot write member.toml")
+    }
+
+    /// Sets a variable in the environment of the member's next starts.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
     }
 
     /// The member's data directory.
@@ -175,7 +182,7 @@ impl Member {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let errors = log.try_clone()?;
         let child = process::spawn(&binary()?, |command| {
-            command.args(["serve", "--config"]).arg(config);
+            command.args(["serve", "--config"]).arg(config).envs(&self.environment);
             command.stdin(Stdio::null()).stdout(log).stderr(errors);
         });
         self.child = Some(child.context("cannot start leasehold")?);
