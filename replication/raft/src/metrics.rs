@@ -1,6 +1,7 @@
 //! Metrics of replication.
 
 use crate::error::{HandshakeRefusal, ProposeError};
+use crate::limits;
 use replication_ledger::{MemberId, Mode};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ("leasehold_peer_round_trip_seconds", "Round trip to the peer"),
     ("leasehold_peer_clock_skew_seconds", "The peer's clock minus this member's"),
     ("leasehold_peer_refusals_total", "Connections of peers that were refused, by reason"),
+    (
+        "leasehold_peer_heartbeat_delay_seconds",
+        "How much later than due a heartbeat of the leader was read, one interval after the one before",
+    ),
     ("leasehold_commit_seconds", "From a proposal to its durable outcome on this member"),
     ("leasehold_commit_batch_size", "Commands in one log entry"),
     ("leasehold_proposals_failed_total", "Proposals without outcome, by reason"),
@@ -70,6 +75,12 @@ pub(crate) fn peer(
 
 pub(crate) fn peer_refused(refusal: HandshakeRefusal) {
     metrics::counter!("leasehold_peer_refusals_total", "reason" => refusal.as_str()).increment(1);
+}
+
+/// A heartbeat of the leader came so long after the one before on its connection.
+pub(crate) fn heartbeat_after(gap: Duration) {
+    let late = gap.saturating_sub(Duration::from_millis(limits::HEARTBEAT_INTERVAL_MS));
+    metrics::histogram!("leasehold_peer_heartbeat_delay_seconds").record(late.as_secs_f64());
 }
 
 pub(crate) fn committed(took: Duration) {

@@ -16,8 +16,8 @@ use crate::transport::{Connection, Frame, Hello, Lane, Listener, kind, refuse, w
 use crate::types::{Snapshot, Types};
 use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, stream};
-use openraft::AsyncRuntime;
 use openraft::raft::AppendEntriesRequest;
+use openraft::{AsyncRuntime, Instant};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -60,7 +60,14 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     }
 
     async fn serve_requests(self: Arc<Self>, lane: Lane, mut connection: Connection) {
+        let mut last_heartbeat: Option<RT::Instant> = None;
         while let Some(frame) = self.unless_stopped(connection.incoming.recv()).await {
+            if frame.kind == kind::APPEND {
+                let now = RT::Instant::now();
+                if let Some(last) = last_heartbeat.replace(now) {
+                    metrics::heartbeat_after(now - last);
+                }
+            }
             let outgoing = connection.outgoing.clone();
             let member = Arc::clone(&self);
             drop(RT::spawn(async move {
