@@ -204,6 +204,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             settled_index: AtomicU64::new(0),
             tokens: Mutex::default(),
             held: RwLock::new(nothing_held),
+            failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stopped: tokio::sync::Notify::new(),
         });
@@ -221,8 +222,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
 
     /// Proposes commands as one parcel, in order. Never blocks; may be called from any thread. `on_outcome` gets one result per
     /// command, when the outcome is committed, applied here and durable here [AV-Q1], or after
-    /// [`limits::PROPOSAL_PATIENCE`] at the latest; before this returns if this member belongs to no cluster. Else it runs on a
-    /// task or thread of this crate and must be quick.
+    /// [`limits::PROPOSAL_PATIENCE`] at the latest; at once if this member belongs to no cluster. It must be quick.
     pub fn propose_many(&self, commands: Vec<Command>, on_outcome: OnOutcome) {
         if self.member.identity.lineage().is_none() {
             // Nobody will ever lead here, so waiting for an election would be in vain.
@@ -247,11 +247,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
     /// # Errors
     /// If no outcome came in time: the command may or may not take effect.
     pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
-        if self.member.identity.lineage().is_none() {
-            return Err(ProposeError::NoQuorum);
-        }
-        let outcomes = self.member.propose_and_wait(vec![command]).await;
-        outcomes.into_iter().next().unwrap_or(Err(ProposeError::Stopping))
+        let (teller, told) = tokio::sync::oneshot::channel();
+        self.propose_many(vec![command], Box::new(move |outcomes| drop(teller.send(outcomes))));
+        told.await.ok().and_then(|mut told| told.pop()).unwrap_or(Err(ProposeError::Stopping))
     }
 
     /// True if this address, should it be free, may not be handed out by this member alone: it comes from a block that was in

@@ -60,6 +60,8 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     /// Join tokens and the boot time at which each is over.
     pub(crate) tokens: Mutex<BTreeMap<u128, u64>>,
     pub(crate) held: RwLock<HeldCheck>,
+    /// openraft has stopped by itself. It does so when the disk fails, and only a restart brings it back.
+    pub(crate) failed: AtomicBool,
     pub(crate) stopping: AtomicBool,
     /// Wakes what waits for peers when the member stops.
     pub(crate) stopped: Notify,
@@ -104,6 +106,14 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             Select2::First(()) => None,
             Select2::Second(item) => item,
         }
+    }
+
+    /// As [`Member::unless_stopped`], and none if this member has failed.
+    pub(crate) async fn unless_failed<T: Send>(
+        &self,
+        next: impl Future<Output = Option<T>> + Send,
+    ) -> Option<T> {
+        self.unless_stopped(next).await.filter(|_| !self.failed.load(Ordering::Acquire))
     }
 
     /// The member that is believed to lead.
@@ -286,7 +296,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// Task: asks every peer how it is.
     pub(crate) async fn ping_peers(self: Arc<Self>) {
         let asking: Arc<Mutex<BTreeMap<MemberId, ()>>> = Arc::default();
-        while !self.is_stopping() {
+        while !self.is_stopping() && !self.failed.load(Ordering::Acquire) {
             for (member, node) in self.others() {
                 if asking.lock().insert(member, ()).is_some() {
                     continue;

@@ -65,6 +65,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     async fn look(self: &Arc<Self>) -> Result<(), crate::error::ReplicationError> {
         let metrics = self.metrics();
+        if let Err(error) = &metrics.running_state {
+            self.fail(error);
+            self.show(&metrics);
+            return Ok(());
+        }
         let led_at = self.quorum_age(&metrics).map(|age| RT::Instant::now() - age);
         let heard_at = led_at.max(self.contact.quorum_heard_at());
         let in_contact = heard_at.is_some_and(|at| at.elapsed() < limits::ISOLATION_DELAY);
@@ -93,7 +98,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             return_complete: state.phase == Phase::Back,
             is_voter: self.is_voter(self.me()),
             clock_sane: self.contact.clock_is_sane(leader, self.me(), voters),
-            disk_writable: metrics.running_state.is_ok(),
+            disk_writable: true,
             // Nothing is promised without a quorum before there is a journal.
             may_serve_alone: false,
             sole: false,
@@ -103,6 +108,16 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         self.settle_own(facts.mode(), &metrics);
         self.show(&metrics);
         Ok(())
+    }
+
+    /// openraft has stopped: nothing can be committed or confirmed here until a restart.
+    fn fail(&self, error: &impl std::fmt::Display) {
+        if self.is_stopping() || self.failed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tracing::error!(event = "replication_failed", %error);
+        self.proposer.end_session();
+        self.set_mode(Mode::Silent(replication_ledger::SilentReason::DiskFailed));
     }
 
     fn standing(&self) -> Option<Standing> {

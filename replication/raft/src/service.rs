@@ -19,6 +19,7 @@ use futures_util::{StreamExt, stream};
 use openraft::raft::AppendEntriesRequest;
 use openraft::{AsyncRuntime, Instant};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// What a request comes to; the error is told to the peer as text.
@@ -33,6 +34,10 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     }
 
     async fn serve_connection(self: Arc<Self>, mut connection: Connection) {
+        // Whose disk failed is as good as gone: the others take over its clients, as they do when it is down.
+        if self.failed.load(Ordering::Acquire) {
+            return;
+        }
         let welcomed = RT::timeout(limits::CONNECT_DEADLINE, welcome(&mut connection)).await;
         let hello = match welcomed {
             Ok(Ok(hello)) => hello,
@@ -61,7 +66,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     async fn serve_requests(self: Arc<Self>, lane: Lane, mut connection: Connection) {
         let mut last_heartbeat: Option<RT::Instant> = None;
-        while let Some(frame) = self.unless_stopped(connection.incoming.recv()).await {
+        while let Some(frame) = self.unless_failed(connection.incoming.recv()).await {
             if frame.kind == kind::APPEND {
                 let now = RT::Instant::now();
                 if let Some(last) = last_heartbeat.replace(now) {
@@ -130,7 +135,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// Entries come in streams: a peer begins a new one when the one before ended with a conflict or a new leader.
     async fn serve_entries(self: Arc<Self>, mut connection: Connection) {
         let mut current: Option<EntryStream<RT>> = None;
-        while let Some(mut frame) = self.unless_stopped(connection.incoming.recv()).await {
+        while let Some(mut frame) = self.unless_failed(connection.incoming.recv()).await {
             if frame.kind != kind::APPEND_STREAM || frame.body.len() < 8 {
                 return;
             }
@@ -176,7 +181,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     async fn serve_snapshots(self: Arc<Self>, mut connection: Connection) {
         let mut spool: Option<Box<dyn SnapshotSpool>> = None;
-        while let Some(frame) = self.unless_stopped(connection.incoming.recv()).await {
+        while let Some(frame) = self.unless_failed(connection.incoming.recv()).await {
             let answer = match frame.kind {
                 kind::SNAPSHOT_BEGIN => match self.ledger.spool() {
                     // One that was interrupted goes away with its spool: transfers start over.
