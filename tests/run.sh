@@ -10,8 +10,8 @@
 #   conformance  black box by RFC section, one member on loopback
 #   abuse        junk, floods and readers that stop, against one member on loopback
 #   cluster      real processes on loopback, killed and restarted
-#   namespaces   real DHCP clients, relay agent and dissector in network namespaces; as root (sudo
-#                where that asks for no password), else skipped with a notice
+#   namespaces   real DHCP clients, relay agent and dissector in network namespaces, and a disk that
+#                fills up; as root (sudo where that asks for no password), else skipped with a notice
 # Exit status: 0 all passed (or skipped with a notice), else that of what failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,12 +50,15 @@ for part in "$@"; do
     conformance | abuse | cluster) cargo test --release --package tests --locked --test "$part" ;;
     namespaces)
       if [ "$(id -u)" = 0 ]; then
-        tests/namespaces/suite.sh
+        as_root=()
       elif may_be_root; then
-        sudo -n --preserve-env=CARGO_TARGET_DIR,LEASEHOLD_BIN,LOAD_BIN tests/namespaces/suite.sh
+        as_root=(sudo -n --preserve-env=CARGO_TARGET_DIR,LEASEHOLD_BIN,LOAD_BIN)
       else
         echo "SKIPPED network-namespace suite: it needs root" >&2
+        continue
       fi
+      "${as_root[@]}" tests/namespaces/suite.sh
+      "${as_root[@]}" tests/namespaces/full_disk.sh
       ;;
     *)
       sed -n '2,/^set -eu/p' tests/run.sh | sed '$d; s/^# \{0,1\}//' >&2
