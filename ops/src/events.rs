@@ -1,6 +1,7 @@
 //! The events that a member writes: stable names for people's searches and alarms.
 //!
-//! The crates below have theirs beside the code that emits them. A name is never given another meaning. Each has one paragraph for the operator in [`EVENTS`].
+//! The crates below write theirs beside the code that emits them. A name is never given another meaning. Each has one paragraph
+//! for the operator in [`EVENTS`], from which docs/EVENTS.md is made.
 
 /// The member runs.
 pub const STARTED: &str = "member_started";
@@ -43,6 +44,121 @@ pub const EVENTS: &[(&str, &str)] = &[
          killed; what is durable is whole. Keep the line and report it.",
     ),
     (STOP_OVERDUE, "A part of the member did not stop within its deadline and was abandoned."),
+    // The crates below.
+    (
+        "mode_changed",
+        "What the member may do has changed. Silent with a reason: it answers no DHCP client \
+         until that is over.",
+    ),
+    (
+        "contact_lost",
+        "The member has heard no leader with a quorum for a second, or was held for lost by the \
+         others. It begins a new session.",
+    ),
+    ("cluster_founded", "`cluster init` made a cluster of this member alone."),
+    (
+        "member_joined",
+        "A member came in with a one-time token. It learns the log first and votes later.",
+    ),
+    ("join_refused", "Somebody asked to join and may not; the reason says why. Nothing changed."),
+    ("member_promoted", "A member has caught up and votes from now on."),
+    (
+        "promotion_failed",
+        "A member that has caught up could not be made a voter. It is tried again.",
+    ),
+    (
+        "leadership_handed_over",
+        "The member stops and has asked another one to lead. Not done: the others elect one, \
+         which takes longer.",
+    ),
+    (
+        "clock_skewed",
+        "The clock of a member and this one's are more than 5 seconds apart; past 60 seconds a \
+         member is silent. Mend the time service of the one that is wrong.",
+    ),
+    ("clock_agrees", "The clock of a member that was alarmed is near this one's again."),
+    (
+        "peer_refused",
+        "Somebody who connected to the peer port is not let in; the reason says why. Expected \
+         while a member of another cluster or lineage is about, else a wrong address.",
+    ),
+    (
+        "peer_connection_failed",
+        "A connection to the peer port failed before anybody said who they are: a wrong \
+         certificate, or no TLS where it is wanted.",
+    ),
+    (
+        "peer_accept_failed",
+        "The system gives no connection to the peer port, mostly for want of file descriptors.",
+    ),
+    (
+        "peer_ping_malformed",
+        "A member answered something that is not understood. Do both run versions that go \
+         together?",
+    ),
+    (
+        "peer_entries_malformed",
+        "A member sent log entries that are not understood. Do both run versions that go \
+         together?",
+    ),
+    (
+        "peer_entries_failed",
+        "Taking a stream of log entries ended badly; the leader begins a new one.",
+    ),
+    (
+        "snapshot_arrived",
+        "The leader sent the whole ledger because this member was too far behind for its log.",
+    ),
+    (
+        "snapshot_refused",
+        "A snapshot could not be taken; the reason says why. The leader begins again.",
+    ),
+    (
+        "replication_failed",
+        "The disk failed, mostly because it is full: the error says how. The member is silent, \
+         and the others go on without it. Make room, or mend the disk, and restart it.",
+    ),
+    ("session_not_stored", "The disk did not take the new session number. The member is silent."),
+    (
+        "blocks_not_marked",
+        "The disk did not take the mark that must stand before the first lease of a block. \
+         Those requests are not answered.",
+    ),
+    (
+        "blocks_not_forgotten",
+        "The disk did not take that old marks are over. They bar too much at the next start, \
+         never too little.",
+    ),
+    (
+        "leasequery_thread_panicked",
+        "A defect in the leasequery service over TCP; the other services go on. Keep the line \
+         and report it.",
+    ),
+    (
+        "leasequery_accept_panicked",
+        "A defect in the leasequery service over TCP; the other services go on. Keep the line \
+         and report it.",
+    ),
+    (
+        "leasequery_connection_panicked",
+        "A defect in one leasequery connection, which is closed; the others go on. Keep the \
+         line and report it.",
+    ),
+    (
+        "leasequery_priority_failed",
+        "The system does not give the leasequery thread its lower priority; a bulk query may \
+         slow DHCP down.",
+    ),
+    (
+        "leasequery_accept_failed",
+        "The system gives no leasequery connection, mostly for want of file descriptors. It is \
+         tried again.",
+    ),
+    (
+        "leasequery_connections_abandoned",
+        "The member stopped while leasequery connections were not at their end; requestors see \
+         them closed.",
+    ),
 ];
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 //! The lists here are the law; changing one is a decision and its own commit.
 
 mod imports;
+mod pages;
 mod rules;
 mod sources;
