@@ -112,7 +112,7 @@ dd if=/dev/zero of="$WORK/m2/filler" bs=64k 2>/dev/null || true
 dd if=/dev/zero of="$WORK/m2/filler2" bs=1 2>/dev/null || true
 silent_or_gone() { gone "${pid[2]}" || not get 2 readyz; }
 check "the server whose disk is full serves no more" within 60 silent_or_gone
-said() { grep -qiE 'No space|disk' "$WORK/m2.out"; }
+said() { grep -q 'replication_failed.*No space' "$WORK/m2.out"; }
 check "it says why" within 10 said
 if gone "${pid[2]}"; then
   status=0
