@@ -94,14 +94,16 @@ pub fn refresh<R: Replica>(replica: &R) {
     for pool in usage(replica) {
         let (subnet, range) = (pool.subnet.to_string(), pool.pool.to_string());
         for (state, count) in BindingState::ALL.iter().zip(pool.states) {
-            let labels =
-                [("subnet", subnet.clone()), ("pool", range.clone()), ("state", state.to_string())];
-            gauge!("leasehold_addresses", &labels).set(count as f64);
+            let state = state.to_string();
+            let (subnet, range) = (subnet.clone(), range.clone());
+            gauge!("leasehold_addresses", "subnet" => subnet, "pool" => range, "state" => state)
+                .set(count as f64);
         }
         for (owner, count) in pool.free {
-            let labels =
-                [("subnet", subnet.clone()), ("pool", range.clone()), ("owner", owner.to_string())];
-            gauge!("leasehold_free_addresses", &labels).set(count as f64);
+            let owner = owner.to_string();
+            let (subnet, range) = (subnet.clone(), range.clone());
+            gauge!("leasehold_free_addresses", "subnet" => subnet, "pool" => range, "owner" => owner)
+                .set(count as f64);
         }
     }
 }
