@@ -228,13 +228,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             // Nobody will ever lead here, so waiting for an election would be in vain.
             return on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]);
         }
-        let proposer = &self.member.proposer;
+        let proposer = Arc::clone(&self.member.proposer);
         let fresh = self.member.blocks.unmarked(&commands, &*self.member.ledger.view());
         if fresh.is_empty() {
             return proposer.propose(commands, on_outcome);
         }
         // [AV-Q8] A block is marked in use on this disk before the first bind from it is proposed.
-        let proposer = Arc::clone(proposer);
         let propose = Box::new(move |marked: bool| match marked {
             true => proposer.propose(commands, on_outcome),
             false => on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]),
