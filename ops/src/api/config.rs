@@ -2,7 +2,7 @@
 
 use super::dto::{Config, ConfigOutcome};
 use super::error::ApiError;
-use super::tokens::CallerName;
+use super::tokens::{CallerName, CallerPermission, Permission};
 use super::{Api, commit};
 use crate::config;
 use crate::events;
@@ -28,11 +28,20 @@ pub(super) struct PutQuery {
     replaces: Option<u64>,
 }
 
-pub(super) async fn show<R: Replica>(State(api): State<Api<R>>) -> Json<Config> {
-    Json(api.replica.read(|view| {
+/// Secrets are for those who may set them.
+pub(super) async fn show<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(CallerPermission(permission)): Extension<CallerPermission>,
+) -> Json<Config> {
+    let (revision, source) = api.replica.read(|view| {
         let settings = &view.globals().settings;
-        Config { revision: settings.revision, source: settings.source.clone() }
-    }))
+        (settings.revision, settings.source.clone())
+    });
+    let source = match permission {
+        Permission::Admin => source,
+        Permission::Read | Permission::Operate => config::without_secrets(&source),
+    };
+    Json(Config { revision, source })
 }
 
 pub(super) async fn put<R: Replica>(

@@ -97,8 +97,9 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let caller = gate.tokens.admit(request.headers(), gate.permission)?;
-    request.extensions_mut().insert(caller);
+    let (name, permission) = gate.tokens.admit(request.headers(), gate.permission)?;
+    request.extensions_mut().insert(name);
+    request.extensions_mut().insert(permission);
     Ok(next.run(request).await)
 }
 

@@ -389,6 +389,40 @@ fn subnets_and_members_count_free_addresses() {
 }
 
 #[test]
+fn secrets_of_the_configuration_are_shown_to_those_who_may_set_them() {
+    let token = |role: &str| {
+        format!(
+            "[[token]]\nname = \"{role}\"\nrole = \"{role}\"\nsecret = \"{role}-0123456789abcdef\"\n"
+        )
+    };
+    let file = ["read", "operate", "admin"].map(token).concat();
+    let tokens = Tokens::parse(std::path::Path::new("t"), &file).expect("it is well formed");
+    let called = Called::new(tokens);
+    let call = |method: &str, role: &str, body: &str| {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/v1/config", called.base))
+            .header("authorization", format!("Bearer {role}-0123456789abcdef"))
+            .header("content-type", "text/toml")
+            .body(body.to_owned())
+            .expect("a good request");
+        let mut response = called.agent.run(request).expect("the server answers");
+        response.body_mut().read_to_string().expect("the body is text")
+    };
+    let text = "[[leasequery.secret]]\nid = 1\nprotocol = \"token\"\nsecret = \"open sesame\"\n";
+    assert_eq!(call("PUT", "admin", text), r#"{"revision":1,"applied":true}"#);
+    let check = |role: &str, expected: &str| {
+        let shown: dto::Config =
+            serde_json::from_str(&call("GET", role, "")).expect("a configuration");
+        assert_eq!(shown.source, expected, "{role}");
+    };
+    check("admin", text);
+    check("operate", &text.replace("open sesame", "…"));
+    check("read", &text.replace("open sesame", "…"));
+    drop(called.runtime);
+}
+
+#[test]
 fn every_route_but_the_probes_needs_its_permission() {
     let file = "[[token]]\nname = \"p\"\nrole = \"read\"\nsecret = \"0123456789abcdef\"";
     let tokens = Tokens::parse(std::path::Path::new("t"), file).expect("it is well formed");

@@ -34,6 +34,10 @@ impl fmt::Display for Permission {
     }
 }
 
+/// What the caller may do at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerPermission(pub Permission);
+
 /// Who calls, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerName(pub String);
@@ -103,10 +107,15 @@ impl Tokens {
     ///
     /// # Errors
     /// No such token, or one that may not do this.
-    pub fn admit(&self, headers: &HeaderMap, needed: Permission) -> Result<CallerName, ApiError> {
+    pub fn admit(
+        &self,
+        headers: &HeaderMap,
+        needed: Permission,
+    ) -> Result<(CallerName, CallerPermission), ApiError> {
         let Some(tokens) = &self.tokens else {
             refuse_foreign_host(headers)?;
-            return Ok(CallerName("anybody on this machine".to_owned()));
+            let name = CallerName("anybody on this machine".to_owned());
+            return Ok((name, CallerPermission(Permission::Admin)));
         };
         let given = headers
             .get(header::AUTHORIZATION)
@@ -118,7 +127,7 @@ impl Tokens {
             .find(|token| equal(token.secret.as_bytes(), given.trim().as_bytes()))
             .ok_or(ApiError::Unauthorized)?;
         match token.role >= needed {
-            true => Ok(CallerName(token.name.clone())),
+            true => Ok((CallerName(token.name.clone()), CallerPermission(token.role))),
             false => Err(ApiError::Forbidden { held: token.role, needed }),
         }
     }
@@ -173,7 +182,7 @@ mod tests {
         let tokens = Tokens::parse(Path::new("t"), FILE).expect("it is well formed");
         let check = |value: &str, needed, expected: Result<&str, &str>| {
             let found = tokens.admit(&headers(header::AUTHORIZATION, value), needed);
-            let found = found.map(|caller| caller.0).map_err(|error| error.to_string());
+            let found = found.map(|(name, _)| name.0).map_err(|error| error.to_string());
             assert_eq!(found.as_deref().map_err(String::as_str), expected, "{value}");
         };
         let unknown =

@@ -3,6 +3,8 @@
 //! Every problem of a file is found at once and stands with its line and key; a file with a problem is refused whole.
 //! A file is read in two steps that never mix: [`section`] knows TOML and places, the rest knows meaning.
 
+mod draft_numbers;
+mod leasequery;
 mod member;
 mod network;
 mod options;
@@ -11,6 +13,7 @@ mod section;
 mod validate;
 pub mod value;
 
+pub use leasequery::without_secrets;
 pub use member::{
     AdminConfig, DhcpConfig, LeasequeryConfig, LogConfig, LogFormat, MemberConfig, PeerConfig,
     TlsFiles, member,

@@ -1,13 +1,13 @@
 //! network.toml: what all members share, from text to typed settings.
 
+use super::leasequery;
 use super::options;
 use super::problem::{InvalidFile, Report};
 use super::section::{Item, Section, parse};
 use super::validate;
 use super::value;
 use replication_ledger::{
-    AddressRange, LeaseTimes, LeasequerySettings, OptionValue, Prefix, Reservation, ReservationKey,
-    Settings, Subnet,
+    AddressRange, LeaseTimes, OptionValue, Prefix, Reservation, ReservationKey, Settings, Subnet,
 };
 use std::net::Ipv4Addr;
 
@@ -66,7 +66,7 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     validate::subnets(&mut drafts);
     settings.subnets = drafts.into_iter().map(finish_subnet).collect();
     if let Some(section) = root.section("leasequery") {
-        settings.leasequery = read_leasequery(section);
+        settings.leasequery = leasequery::read(section);
     }
     if let Some(class) = root.take("class") {
         class.fail(
@@ -254,24 +254,6 @@ fn read_reservation(item: Item<'_>) -> Option<(Reservation, Item<'_>)> {
     let key = keys.pop().flatten()?;
     let options = options.unwrap_or_default();
     Some((Reservation { key, address: address?, host_name, options }, item))
-}
-
-fn read_leasequery(mut section: Section<'_>) -> LeasequerySettings {
-    let permitted = section.take("permitted").map(|item| item.parse_each(value::prefix));
-    // The next four belong to queries over TCP and their dialects. They are checked here, kept in the source text, and
-    // without effect on what is answered over UDP.
-    let _ = section.take("max_connections").and_then(|item| item.integer(1..=10_000));
-    let _ = section.take("data_timeout").and_then(|item| item.parse(value::duration));
-    let _ = section.take("max_queries_per_connection").and_then(|item| item.integer(1..=1_000));
-    if let Some(item) = section.take("dialects") {
-        let known = |text: &str| match text {
-            "rfc" | "draft" => Ok(()),
-            _ => Err(format!("`{text}` is not a dialect; known are \"rfc\" and \"draft\"")),
-        };
-        item.parse_each(known);
-    }
-    section.finish();
-    LeasequerySettings { permitted: permitted.unwrap_or_default(), ..Default::default() }
 }
 
 fn finish_subnet(draft: SubnetDraft<'_>) -> Subnet {

@@ -35,6 +35,8 @@ pub(crate) struct Item<'a> {
     pub(crate) path: String,
     /// Where it stands, in octets from the beginning.
     pub(crate) offset: usize,
+    /// Where it ends.
+    end: usize,
     report: &'a Report<'a>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Section<'a> {
             value: value.get_ref(),
             path: self.path_of(key),
             offset: value.span().start,
+            end: value.span().end,
             report: self.report,
         })
     }
@@ -78,6 +81,7 @@ impl<'a> Section<'a> {
                 value: value.get_ref(),
                 path: self.path_of(name),
                 offset: value.span().start,
+                end: value.span().end,
                 report: self.report,
             };
             (name.as_ref(), item)
@@ -119,6 +123,11 @@ impl<'a> Item<'a> {
     /// Notes something about it.
     pub(crate) fn fail(&self, reason: impl Into<String>) {
         self.report.add(self.offset, &self.path, reason);
+    }
+
+    /// The octets of the text that it takes.
+    pub(crate) fn place(&self) -> std::ops::Range<usize> {
+        self.offset..self.end
     }
 
     /// A string; anything else is noted.
@@ -169,6 +178,7 @@ impl<'a> Item<'a> {
             value: value.get_ref(),
             path: format!("{}[{position}]", self.path),
             offset: value.span().start,
+            end: value.span().end,
             report: self.report,
         };
         array.map(|array| array.iter().enumerate().map(item).collect()).unwrap_or_default()

@@ -2,6 +2,7 @@
 
 use crate::{Octets, Prefix};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// Everything that is configured about leasequery. The defaults are those of the documents.
@@ -103,7 +104,7 @@ pub enum LeasequeryKind {
 }
 
 /// A secret that this cluster shares with requestors (RFC 3118).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeasequerySecret {
     /// Secret ID of delayed authentication (RFC 3118 §5.2); unique.
     pub id: u32,
@@ -111,6 +112,14 @@ pub struct LeasequerySecret {
     pub protocol: AuthenticationProtocol,
     /// Key or configuration token.
     pub secret: Octets,
+}
+
+/// A secret is never written anywhere by accident.
+impl fmt::Debug for LeasequerySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LeasequerySecret { id, protocol, .. } = self;
+        f.debug_struct("LeasequerySecret").field("id", id).field("protocol", protocol).finish()
+    }
 }
 
 /// Protocols of RFC 3118.
