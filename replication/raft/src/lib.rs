@@ -24,6 +24,7 @@
 mod blocks;
 mod clock;
 mod cluster;
+mod cluster_status;
 mod codec;
 mod contact;
 mod disk_ledger;
@@ -50,7 +51,8 @@ pub mod transport;
 mod types;
 
 pub use clock::{Clock, Entropy, ManualClock, SteadyClock, SystemClock};
-pub use cluster::{Cluster, ClusterStatus, Foundations, MemberOptions, MemberStatus};
+pub use cluster::{Cluster, Foundations, MemberOptions};
+pub use cluster_status::{ClusterStatus, MemberStatus};
 pub use disk_ledger::DiskLedger;
 pub use error::{
     ClusterId, ErrorClass, HandshakeRefusal, Malformed, ProposeError, ReplicationError,
