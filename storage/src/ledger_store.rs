@@ -224,9 +224,14 @@ impl LedgerStore {
     /// # Errors
     /// [`StorageError::Write`]; the member must stop serving.
     pub fn flush(&self) -> Result<u64, StorageError> {
-        let database = self.inner.database.lock();
-        let index = self.write_image(&database)?;
-        flush_database(&database.db).map_err(|error| self.failed(error))?;
+        let (db, index) = {
+            let database = self.inner.database.lock();
+            let index = self.write_image(&database)?;
+            (Arc::clone(&database.db), index)
+        };
+        // Without the lock: a flush after a long load takes many seconds, and whoever wants the past would wait for it.
+        // Images written meanwhile are on the disk whole or not at all, and none is older than `index`.
+        flush_database(&db).map_err(|error| self.failed(error))?;
         self.inner.flushed_index.fetch_max(index, Ordering::AcqRel);
         Ok(index)
     }
