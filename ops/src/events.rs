@@ -93,13 +93,13 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     (
         "peer_ping_malformed",
-        "A member answered something that is not understood. Do both run versions that go \
-         together?",
+        "A member answered something that is not understood. Compare the versions \
+         of both.",
     ),
     (
         "peer_entries_malformed",
-        "A member sent log entries that are not understood. Do both run versions that go \
-         together?",
+        "A member sent log entries that are not understood. Compare the versions \
+         of both.",
     ),
     (
         "peer_entries_failed",
