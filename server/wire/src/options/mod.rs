@@ -396,19 +396,19 @@ mod tests {
     #[test]
     fn parts_are_found_in_the_order_in_which_they_are_joined() {
         let mut octets =
-            crate::message::tests::datagram(&[52, 1, 3, 90, 2, 7, 7, 200, 1, 9, 90, 0]);
-        octets[SNAME_OFFSET..SNAME_OFFSET + 4].copy_from_slice(&[90, 1, 8, 255]);
-        octets[FILE_OFFSET..FILE_OFFSET + 5].copy_from_slice(&[90, 2, 5, 6, 255]);
+            crate::message::tests::datagram(&[52, 1, 3, 230, 2, 7, 7, 200, 1, 9, 230, 0]);
+        octets[SNAME_OFFSET..SNAME_OFFSET + 4].copy_from_slice(&[230, 1, 8, 255]);
+        octets[FILE_OFFSET..FILE_OFFSET + 5].copy_from_slice(&[230, 2, 5, 6, 255]);
         let list = OptionList::decode(&octets).expect("valid");
-        let parts: Vec<_> = list.parts(OptionCode(90)).collect();
+        let parts: Vec<_> = list.parts(OptionCode(230)).collect();
         let (at, file, sname) = (FIXED_LEN + 3, FILE_OFFSET, SNAME_OFFSET);
         assert_eq!(parts, [at..at + 4, at + 7..at + 9, file..file + 4, sname..sname + 3]);
         let joined: Vec<u8> =
             parts.iter().flat_map(|part| octets[part.start + 2..part.end].to_vec()).collect();
-        assert_eq!(list.get(OptionCode(90)), Some(&joined[..]));
+        assert_eq!(list.get(OptionCode(230)), Some(&joined[..]));
         assert_eq!(list.message_octets(), octets);
-        assert_eq!(list.parts(OptionCode(91)).count(), 0);
-        assert_eq!(OptionList::empty().parts(OptionCode(90)).count(), 0);
+        assert_eq!(list.parts(OptionCode(231)).count(), 0);
+        assert_eq!(OptionList::empty().parts(OptionCode(230)).count(), 0);
     }
 
     fn registry_has_none(code: u8) -> bool {
