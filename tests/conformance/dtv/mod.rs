@@ -43,7 +43,7 @@ dialect = "draft"
 static LIMITED: Shared =
     LazyLock::new(|| Site::start("draft_data_timeout = \"1s\"\nfirst_query_timeout = \"1s\"\n"));
 
-fn site() -> Result<&'static Site> {
+pub(crate) fn site() -> Result<&'static Site> {
     crate::site::of(&SITE)
 }
 

@@ -35,7 +35,7 @@ queries = ["mac"]
 static LIMITED: Shared =
     LazyLock::new(|| Site::start("rfc_data_timeout = \"1s\"\nfirst_query_timeout = \"1s\"\n"));
 
-fn site() -> Result<&'static Site> {
+pub(crate) fn site() -> Result<&'static Site> {
     crate::site::of(&SITE)
 }
 

@@ -102,8 +102,10 @@ fn a_size_that_no_message_has_closes_the_connection() -> Result<()> {
     let site = site()?;
     for size in [0, 1, 239] {
         let mut connection = site.open(Framing::Two)?;
-        let prefix = Framing::Two.prefix(size);
-        connection.send(&[prefix, vec![1; usize::from(size).max(8)]].concat())?;
+        // What every query begins with, so that the dialect is known at once.
+        let mut octets = [Framing::Two.prefix(size), vec![1, 1, 6]].concat();
+        octets.resize(2 + usize::from(size).max(8), 0);
+        connection.send(&octets)?;
         connection.expect_close().with_context(|| format!("size {size}"))?;
     }
     Ok(())

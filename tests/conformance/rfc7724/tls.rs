@@ -11,9 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
-use tests::packet::{kind, option};
+use tests::packet::{Packet, kind, option};
 use tests::requestor::{Key, active_query, bulk_query, tls_request};
 use tests::stream::{Connection, Framing};
+use tests::wait::PATIENCE;
 
 use crate::rfc7724::{CONNECTION_ACTIVE, ends_without_data, until_status, until_told};
 use crate::site::{Site, client, status};
@@ -64,7 +65,7 @@ fn start() -> Result<Lab> {
         path("ca.pem")
     );
     let network = format!(
-        "max_connections = 100\nmax_connections_per_requestor = 100\ntold_options = [61]\n\n\
+        "max_connections = 100\nmax_connections_per_requestor = 100\ntold_options = [\"61\"]\n\n\
          [leasequery.active]\nenabled = true\nidle_timeout = \"1s\"\n\n\
          [[leasequery.requestor]]\nprefix = \"127.0.6.0/24\"\ncertificate_name = \"{REQUESTOR}\"\n"
     );
@@ -120,12 +121,14 @@ fn upgraded(source: Ipv4Addr, config: ClientConfig) -> Result<Secured> {
 fn is_served<S: Read + Write>(connection: &mut Connection<S>) -> Result<()> {
     connection.ask(&active_query())?;
     until_status(connection, CONNECTION_ACTIVE)?;
-    let client = client();
-    let address = client.obtain(&lab()?.site.first_link()?)?.yiaddr;
+    let (relay, client) = (lab()?.site.first_link()?, client());
+    let class = |packet: Packet| packet.with(option::VENDOR_CLASS, b"a class".to_vec());
+    let offer = relay.exchange(&class(client.discover()), PATIENCE)?;
+    let address = relay.exchange(&class(client.request_offered(&offer)), PATIENCE)?.yiaddr;
     let told = until_told(connection, kind::LEASEACTIVE, address)?;
     ensure!(told.option(option::CLIENT_ID) == client.client_id, "{told:?}");
-    // Option 82 was asked for and is not on the list of what may be told.
-    ensure!(told.option(option::RELAY_AGENT).is_none(), "{told:?}");
+    // The class was asked for and is not on the list of what may be told.
+    ensure!(told.option(option::VENDOR_CLASS).is_none(), "{told:?}");
     Ok(())
 }
 

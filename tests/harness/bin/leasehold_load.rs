@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use tests::check;
 use tests::client::Relay;
 use tests::load::{self, DrainOptions, LoadOptions, NullServerOptions};
-use tests::requestor::{Key, query};
+use tests::requestor::{Key, draft_query, query};
 
 #[derive(Parser)]
 #[command(name = "leasehold-load", version, about)]
@@ -29,7 +29,8 @@ enum Command {
     Run(Box<LoadOptions>),
     /// Answer every client at once and remember none: the ceiling of the generator
     Nullserver(NullServerOptions),
-    /// Ask one server about one lease (RFC 4388 over UDP) and print the reply's options
+    /// Ask one server about one lease over UDP (RFC 4388, RFC 6148, or the draft before them) and
+    /// print the reply's options
     Ask(AskOptions),
     /// Ask one server in bulk (RFC 6926 over TCP), read as fast as it sends, and print a summary as
     /// JSON
@@ -60,8 +61,14 @@ struct AskOptions {
     #[arg(long, value_name = "ADDRESS:PORT")]
     relay: SocketAddrV4,
     /// The address asked about
+    #[arg(long, required_unless_present = "remote_id")]
+    ip: Option<Ipv4Addr>,
+    /// The simulated client whose access device is asked about, by its Remote-ID
+    #[arg(long, value_name = "CLIENT", conflicts_with = "ip")]
+    remote_id: Option<u32>,
+    /// In the words of draft-ietf-dhc-leasequery-01, with its default numbers
     #[arg(long)]
-    ip: Ipv4Addr,
+    draft: bool,
 }
 
 fn main() -> ExitCode {
@@ -93,7 +100,12 @@ fn run(command: Command) -> Result<ExitCode> {
 
 fn ask(options: &AskOptions) -> Result<()> {
     let relay = Relay::bind(options.relay, options.server)?;
-    let reply = relay.exchange(&query(&Key::Ip(options.ip)), Duration::from_secs(5))?;
+    let key = match (options.ip, options.remote_id) {
+        (Some(address), _) => Key::Ip(address),
+        (None, client) => Key::RemoteId(load::remote_id_of(client.unwrap_or_default()).to_vec()),
+    };
+    let asked = if options.draft { draft_query(&key) } else { query(&key) };
+    let reply = relay.exchange(&asked, Duration::from_secs(5))?;
     println!("type {} ciaddr {}", reply.kind(), reply.ciaddr);
     for (code, value) in &reply.options {
         let octets: String = value.iter().map(|octet| format!("{octet:02x}")).collect();
