@@ -1,10 +1,12 @@
 //! Cluster suite: real processes, real sockets, real kills. Few tests, each about something that
 //! only whole processes can show; they wait on conditions, never on time.
 
+mod bulk_truth;
 mod clock_skew;
 mod formation;
 mod mutual_tls;
 mod packets;
+mod reconciliation;
 mod takeover;
 mod truth;
 
