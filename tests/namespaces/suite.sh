@@ -7,9 +7,9 @@
 # Checks: every client gets an address of the pool through the relay agent; the server sees option
 # 82 and echoes it, the client does not see it; then, with new clients coming at 200 a second, the
 # leader is killed with SIGKILL: every real client renews, by unicast, and keeps its address; every
-# member lists every lease with its option 82 and no promise made to the new clients is missing; a
-# leasequery about a real client is answered by both servers and tshark reads the reply; a released
-# address is no longer active.
+# member lists every lease with its option 82 and no promise made to the new clients is missing;
+# leasequeries in every dialect over UDP are answered by both servers and tshark reads the replies; a
+# released address is no longer active.
 # Environment: LEASEHOLD_BIN, LOAD_BIN (leasehold-load), default: release/ in the target folder;
 # KEEP=1 keeps the work folder. Exit status: 0 all checks passed, or nothing could be checked here
 # (not root, no namespaces: it says so); 1 a check failed.
@@ -148,6 +148,12 @@ check "the relay agent's requests carry giaddr and option 82" within 5 sees serv
 check "replies to the relay agent echo option 82" within 5 sees servers \
   'dhcp.option.dhcp == 5 && dhcp.ip.relay == 10.16.0.1 && dhcp.option.type == 82'
 
+# asks_about_device SERVER CLIENT TEXT: the answer about that client's access device begins so
+asks_about_device() {
+  inside load "$LOAD_BIN" ask --server "$1:67" --relay 10.16.0.3:67 --remote-id "$2" |
+    tee -a "$WORK/asked" | grep -q "^$3"
+}
+
 load=
 if [ "$DRIVER" = leasehold ]; then
   mapfile -t to < <(printf -- '--server\n%s:67\n' "${targets[@]}")
@@ -204,6 +210,24 @@ if [ "$DRIVER" = leasehold ]; then
           dhcp.ip.client == ${before[client$number]} && dhcp.option.ip_address_lease_time &&
           dhcp.option.client_last_transaction_time && dhcp.option.type == 82"
     done
+    # The draft before RFC 4388: DHCPKNOWN, under the number that is configured by default.
+    inside load "$LOAD_BIN" ask --server "$target:67" --relay 10.16.0.3:67 --draft \
+      --ip "${before[client1]}" >>"$WORK/asked" || true
+    check "tshark reads $target's DHCPKNOWN" within 5 sees load "dhcp.option.dhcp == 234 &&
+      ip.src == $target && dhcp.ip.client == ${before[client1]} && dhcp.option.type == 82 &&
+      dhcp.option.ip_address_lease_time && dhcp.option.client_last_transaction_time"
+    # RFC 6148: about a client that the generator plays (its leases of before have ended), and about
+    # one that never was.
+    inside load "$LOAD_BIN" run "${to[@]}" --relay 10.16.0.2:67 --count 1 --first-client 5000000 \
+      --retransmit 100ms --linger 10s >>"$WORK/asked"
+    within 10 asks_about_device "$target" 5000000 'type 13' || true
+    asks_about_device "$target" 4000000 'type 12' || true
+    check "tshark reads $target's reply about a device" within 5 sees load \
+      "dhcp.option.dhcp == 13 && ip.src == $target && dhcp.hw.mac_addr == 02:5a:00:4c:4b:40 &&
+        dhcp.option.agent_information_option.agent_remote_id == 02:5b:00:4c:4b:40"
+    check "tshark reads $target's echo of a device that is unknown" within 5 sees load \
+      "dhcp.option.dhcp == 12 && ip.src == $target &&
+        dhcp.option.agent_information_option.agent_remote_id == 02:5b:00:3d:09:00"
   done
   for file in servers load; do
     check "no reply is malformed to tshark ($file)" sh -c \
