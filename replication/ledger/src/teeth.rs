@@ -1,4 +1,4 @@
-//! Rules that a test breaks on purpose, to see that the simulation notices.
+//! Rules that can be broken on purpose, for a simulation that has to notice. Nothing breaks them yet but a build with the feature.
 //!
 //! Without the feature `teeth` (no program of ours is built with it) [`is_broken`] is a constant, and nothing of this is left.
 
