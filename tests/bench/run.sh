@@ -2,7 +2,7 @@
 # run.sh: installs the peers if they are missing, builds, and measures our server beside them.
 #
 # Usage: run.sh [OPTION...]     options of leasehold-bench; see `leasehold-bench --help`
-# Needs root for network namespaces (it asks with sudo). About 40 minutes with the defaults.
+# Needs root for network namespaces (it asks with sudo). How long that takes: docs/PERFORMANCE.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tests/install-packages.sh build peers
