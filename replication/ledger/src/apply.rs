@@ -445,6 +445,8 @@ impl<T: LedgerTable> Applying<'_, T> {
         }
         member.session = session;
         member.lost = None;
+        // Pools that were configured while nobody was in contact have no owner yet.
+        self.adopt_pools();
         Ok(Outcome::Done { count: 1 })
     }
 

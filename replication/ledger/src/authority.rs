@@ -14,7 +14,9 @@
 //! earlier moment, so the same conditions hold for its own anchor as for those that it echoes. *A pair's member that its log
 //! holds as lost* (the loss was committed while there was a third voter): the wait for it already runs, so it is bounded by its
 //! anchor in spite of the pair. *A pause* (a suspended machine, a stopped process): whoever sleeps may be declared down truthfully, and must
-//! not go on as if it had been there. It counts as a restart.
+//! not go on as if it had been there. It counts as a restart. *A member that is restored and lags*: it has contact, but its
+//! log does not yet hold what was given away while it was waited for; nothing is echoed before it does. *An echo from before a reboot*: the leader may still echo a stamp of the
+//! former boot, which on the new clock lies anywhere, also in the future. Stamps name their boot.
 //!
 //! **Absent on purpose.** Clocks, disks, Raft. Wall time only where a reboot has made the boot clock incomparable.
 
@@ -40,6 +42,16 @@ impl BootTime {
     pub fn millis_since(self, earlier: BootTime) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// A moment that a member puts on its acknowledgements, and gets back from a leader. Another boot has another clock, on which the
+/// moment means nothing, or worse, something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootStamp {
+    /// The boot whose clock it is.
+    pub boot_id: u128,
+    /// The moment.
+    pub at: BootTime,
 }
 
 /// What the voter sets say of one member's right to promise alone.
@@ -159,9 +171,20 @@ impl Authority {
         }
     }
 
-    /// A leader echoed this stamp, which the member put on one of its acknowledgements; or the member leads itself and
-    /// [`EchoBook::own_anchor`] says so.
-    pub fn echoed(&mut self, stamp: BootTime) {
+    /// A leader echoed this stamp, which the member put on one of its acknowledgements.
+    pub fn echoed(&mut self, stamp: BootStamp) {
+        if stamp.boot_id == self.boot_id || is_broken(Tooth::EchoOfOtherBoot) {
+            self.had_contact(stamp.at);
+        }
+    }
+
+    /// The stamp for an acknowledgement that leaves now.
+    pub fn stamp(&self, now: BootTime) -> BootStamp {
+        BootStamp { boot_id: self.boot_id, at: now }
+    }
+
+    /// The member led at this moment of its present boot: what [`EchoBook::own_anchor`] says, or now if it is the only voter.
+    pub fn had_contact(&mut self, stamp: BootTime) {
         self.anchor = self.anchor.max(Some(stamp));
         // An echo of what was sent before the restart proves nothing about the time after it.
         if self.broken_since.is_some_and(|since| stamp >= since) {
@@ -259,8 +282,8 @@ pub struct EchoBook {
 #[derive(Clone, Debug, Default)]
 struct HeardStamps {
     /// Rounds begun when the stamp arrived, and the stamp; ascending, so few that a list is right.
-    waiting: VecDeque<(u64, BootTime)>,
-    confirmed: Option<BootTime>,
+    waiting: VecDeque<(u64, BootStamp)>,
+    confirmed: Option<BootStamp>,
 }
 
 /// Rounds and stamps kept while they wait for a quorum; older ones are forgotten, which only makes an anchor older.
@@ -268,10 +291,10 @@ const WAITING_LEN_MAX: usize = 64;
 
 impl EchoBook {
     /// An acknowledgement with this stamp arrived.
-    pub fn acknowledged(&mut self, member: MemberId, stamp: BootTime) {
+    pub fn acknowledged(&mut self, member: MemberId, stamp: BootStamp) {
         let heard = self.heard.entry(member).or_default();
         match heard.waiting.back_mut() {
-            Some((begun, newest)) if *begun == self.begun => *newest = stamp.max(*newest),
+            Some((begun, newest)) if *begun == self.begun => *newest = newer(*newest, stamp),
             _ => heard.waiting.push_back((self.begun, stamp)),
         }
         if heard.waiting.len() > WAITING_LEN_MAX {
@@ -303,7 +326,7 @@ impl EchoBook {
                 && begun < round.0
             {
                 heard.waiting.pop_front();
-                heard.confirmed = heard.confirmed.max(Some(stamp));
+                heard.confirmed = Some(heard.confirmed.map_or(stamp, |known| newer(known, stamp)));
             }
         }
     }
@@ -315,14 +338,16 @@ impl EchoBook {
     }
 
     /// The stamp to echo to a member. `holds_lost`: the leader's log holds the member as lost without a later committed
-    /// `ContactRestored`.
+    /// `ContactRestored`. `caught_up`: the member's own log is known to hold that `ContactRestored`, and the first entry of this term: a
+    /// member that is restored but lags does not know what was given away while its authority was over.
     // Conditions (a) and (b).
-    pub fn echo(&self, member: MemberId, holds_lost: bool) -> Option<BootTime> {
+    pub fn echo(&self, member: MemberId, holds_lost: bool, caught_up: bool) -> Option<BootStamp> {
         let heard = self.heard.get(&member)?;
         if is_broken(Tooth::EchoUnconfirmed) {
-            return heard.waiting.back().map(|(_, stamp)| *stamp).max(heard.confirmed);
+            return heard.waiting.back().map(|(_, stamp)| *stamp).or(heard.confirmed);
         }
-        heard.confirmed.filter(|_| self.may_vouch(holds_lost))
+        let caught_up = caught_up || is_broken(Tooth::EchoToLaggard);
+        heard.confirmed.filter(|_| caught_up && self.may_vouch(holds_lost))
     }
 
     /// The leader's own anchor: the start of the last round that a quorum confirmed, under the same conditions as an echo.
@@ -340,6 +365,12 @@ impl EchoBook {
         let committed = self.own_term_committed || is_broken(Tooth::EchoBeforeCommit);
         committed && (!holds_lost || is_broken(Tooth::EchoToLost))
     }
+}
+
+/// Of two stamps of one member: the later one, and if they are of different boots the one that arrived later.
+fn newer(known: BootStamp, arrived: BootStamp) -> BootStamp {
+    let comparable = known.boot_id == arrived.boot_id || is_broken(Tooth::EchoOfOtherBoot);
+    if comparable && known.at > arrived.at { known } else { arrived }
 }
 
 #[cfg(test)]
@@ -372,6 +403,28 @@ mod tests {
         check(&[&[1, 2], &[1, 4]], PlainPair, false);
     }
 
+    fn stamp(boot_id: u128, at: i64) -> BootStamp {
+        BootStamp { boot_id, at: BootTime(at) }
+    }
+
+    // proves [AV-I4]
+    #[test]
+    fn an_echo_of_another_boot_moves_no_anchor() {
+        let mut authority = started(None);
+        authority.echoed(stamp(7, 150_000));
+        assert_eq!(authority.anchor(), None);
+        authority.echoed(stamp(1, 100_500));
+        assert_eq!(authority.anchor(), Some(BootTime(100_500)));
+        let (mut book, member) = (EchoBook::default(), MemberId(2));
+        book.own_term_committed();
+        for of_boot in [stamp(1, 900), stamp(2, 3)] {
+            book.acknowledged(member, of_boot);
+            let round = book.round_begins(BootTime(10));
+            book.round_confirmed(round);
+            assert_eq!(book.echo(member, false, true), Some(of_boot));
+        }
+    }
+
     const MCLT: u32 = 3600;
 
     fn started(stored: Option<StoredAuthority>) -> Authority {
@@ -384,15 +437,15 @@ mod tests {
         let mut authority = started(None);
         use VoterStanding::*;
         assert_eq!(authority.bound(PlainPair, false, MCLT), Bound::Over, "never had contact");
-        authority.echoed(BootTime(99_999));
+        authority.had_contact(BootTime(99_999));
         assert_eq!(authority.bound(PlainPair, false, MCLT), Bound::Over, "sent before the start");
-        authority.echoed(BootTime(101_000));
+        authority.had_contact(BootTime(101_000));
         let at_anchor = Bound::Until(BootTime(101_000 + 3_600_000));
         assert_eq!(authority.bound(PlainPair, false, MCLT), Bound::Open);
         assert_eq!(authority.bound(PlainPair, true, MCLT), at_anchor, "held as lost");
         assert_eq!(authority.bound(Outvotable, false, MCLT), at_anchor);
         assert_eq!(authority.bound(NoVoter, false, MCLT), Bound::Over);
-        authority.echoed(BootTime(100_500));
+        authority.had_contact(BootTime(100_500));
         assert_eq!(authority.anchor(), Some(BootTime(101_000)), "an anchor never goes back");
     }
 
@@ -400,7 +453,7 @@ mod tests {
     #[test]
     fn a_pause_and_a_restart_bound_a_pair_until_it_has_contact_again() {
         let mut authority = started(None);
-        authority.echoed(BootTime(101_000));
+        authority.had_contact(BootTime(101_000));
         authority.tick(BootTime(101_000 + PAUSE_MAX_MILLIS));
         assert_eq!(authority.bound(VoterStanding::PlainPair, false, MCLT), Bound::Open);
         authority.tick(BootTime(106_000 + PAUSE_MAX_MILLIS + 1));
@@ -422,7 +475,7 @@ mod tests {
         assert_eq!(restart(2, 7_000, 1_011_999), Bound::Over, "the wall clock went back");
 
         let mut again = Authority::start(2, BootTime(7_000), Timestamp(1_062_000), Some(stored));
-        again.echoed(BootTime(7_001));
+        again.had_contact(BootTime(7_001));
         assert_eq!(again.bound(VoterStanding::PlainPair, false, MCLT), Bound::Open);
     }
 
@@ -443,36 +496,41 @@ mod tests {
     fn a_stamp_is_echoed_only_after_a_round_that_began_after_it_arrived() {
         let (mut book, member) = (EchoBook::default(), MemberId(2));
         let first = book.round_begins(BootTime(10));
-        book.acknowledged(member, BootTime(700));
+        book.acknowledged(member, stamp(1, 700));
         book.round_confirmed(first);
         book.own_term_committed();
-        assert_eq!(book.echo(member, false), None, "the round began before the stamp arrived");
+        assert_eq!(
+            book.echo(member, false, true),
+            None,
+            "the round began before the stamp arrived"
+        );
         assert_eq!(book.own_anchor(false), Some(BootTime(10)));
         let second = book.round_begins(BootTime(20));
         let third = book.round_begins(BootTime(30));
-        book.acknowledged(member, BootTime(800));
-        assert_eq!(book.echo(member, false), None, "the round is not confirmed");
+        book.acknowledged(member, stamp(1, 800));
+        assert_eq!(book.echo(member, false, true), None, "the round is not confirmed");
         book.round_confirmed(second);
-        assert_eq!(book.echo(member, false), Some(BootTime(700)));
-        assert_eq!(book.echo(member, true), None, "held as lost");
+        assert_eq!(book.echo(member, false, true), Some(stamp(1, 700)));
+        assert_eq!(book.echo(member, true, true), None, "held as lost");
         assert_eq!(book.own_anchor(true), None, "held as lost");
+        assert_eq!(book.echo(member, false, false), None, "restored, but its log lags");
         book.round_confirmed(third);
-        assert_eq!(book.echo(member, false), Some(BootTime(700)));
+        assert_eq!(book.echo(member, false, true), Some(stamp(1, 700)));
         let fourth = book.round_begins(BootTime(40));
         book.round_confirmed(fourth);
-        assert_eq!(book.echo(member, false), Some(BootTime(800)));
+        assert_eq!(book.echo(member, false, true), Some(stamp(1, 800)));
         assert_eq!(book.own_anchor(false), Some(BootTime(40)));
-        assert_eq!(book.echo(MemberId(3), false), None);
+        assert_eq!(book.echo(MemberId(3), false, true), None);
     }
 
     #[test]
     fn a_leader_that_committed_nothing_of_its_term_vouches_for_nobody() {
         let (mut book, member) = (EchoBook::default(), MemberId(2));
-        book.acknowledged(member, BootTime(700));
+        book.acknowledged(member, stamp(1, 700));
         let round = book.round_begins(BootTime(10));
         book.round_confirmed(round);
-        assert_eq!((book.echo(member, false), book.own_anchor(false)), (None, None));
+        assert_eq!((book.echo(member, false, true), book.own_anchor(false)), (None, None));
         book.own_term_committed();
-        assert_eq!(book.echo(member, false), Some(BootTime(700)));
+        assert_eq!(book.echo(member, false, true), Some(stamp(1, 700)));
     }
 }

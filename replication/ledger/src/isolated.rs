@@ -21,11 +21,15 @@ use crate::authority::{BootTime, Bound};
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, HardwareAddress,
-    Holder, JournalKind, JournalRecord, MemberId, Narrowing, Octets, Refusal, Session, Timestamp,
+    AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind,
+    JournalRecord, MemberId, Narrowing, Octets, Refusal, Session, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+mod view;
+
+pub use view::IsolatedView;
 
 /// A member's knowledge while it is isolated, besides its applied state.
 #[derive(Clone, Debug)]
@@ -39,6 +43,7 @@ pub struct Alone {
     overlay: BTreeMap<Ipv4Addr, Binding>,
     next_sequence: u64,
     lease_limit_seconds: Option<u32>,
+    bounded: bool,
 }
 
 /// A promise that may be answered once its record is durable in the journal.
@@ -65,8 +70,9 @@ pub struct Moment {
 }
 
 impl Alone {
-    /// Isolation begins. `journal` is everything in the member's journal that it has not applied as merged, ascending; `barred` the
-    /// blocks that it had in use before a crash.
+    /// Isolation begins. `journal` is everything in the member's journal, ascending, and `last_sequence` the newest number that it ever used: a
+    /// number is not used again, also when a crash takes back what was applied after its record was forgotten. `barred` are the
+    /// blocks that the member had in use before a crash.
     pub fn begin(
         applied: &impl LedgerView,
         me: MemberId,
@@ -74,6 +80,7 @@ impl Alone {
         narrowing: Narrowing,
         barred: Vec<AddressRange>,
         journal: &[JournalRecord],
+        last_sequence: u64,
     ) -> Alone {
         let merged = crate::merge::merged_sequence(applied.globals(), me);
         let globals = narrowed(applied.globals(), me, &narrowing, &barred);
@@ -84,8 +91,9 @@ impl Alone {
             barred,
             globals,
             overlay: BTreeMap::new(),
-            next_sequence: merged + 1,
+            next_sequence: merged.max(last_sequence) + 1,
             lease_limit_seconds: None,
+            bounded: true,
         };
         for record in journal.iter().filter(|record| record.sequence > merged) {
             alone.record(applied, record);
@@ -258,9 +266,11 @@ impl Alone {
         self.next_sequence = self.next_sequence.max(record.sequence + 1);
     }
 
-    /// The longest lease to offer from now on; the bound moves on as time passes.
-    pub fn limit_leases(&mut self, seconds: Option<u32>) {
-        self.lease_limit_seconds = Some(seconds.unwrap_or(0));
+    /// The bound in force from now on: what is offered follows it. To be called when it changes, and at least once a second.
+    pub fn limit(&mut self, bound: Bound, now: BootTime) {
+        let mclt_seconds = self.globals.settings.mclt_seconds;
+        self.lease_limit_seconds = Some(bound.lease_seconds_max(now, mclt_seconds).unwrap_or(0));
+        self.bounded = bound != Bound::Open;
     }
 
     /// The applied state with this on top.
@@ -361,137 +371,6 @@ fn narrowed(
         }
     }
     globals
-}
-
-/// An isolated member's view: its applied state under its journal.
-#[derive(Debug)]
-pub struct IsolatedView<'a, V> {
-    applied: &'a V,
-    alone: &'a Alone,
-}
-
-impl<V: LedgerView> IsolatedView<'_, V> {
-    fn shown<'a>(&'a self, applied: &'a Binding) -> Option<&'a Binding> {
-        match self.alone.overlay.get(&applied.address) {
-            Some(journaled) if journaled.cltt >= applied.cltt => None,
-            _ => Some(applied),
-        }
-    }
-
-    fn journaled(&self) -> impl Iterator<Item = &Binding> + '_ {
-        self.alone.overlay.values().filter(|journaled| {
-            let applied = self.applied.binding(journaled.address);
-            applied.is_none_or(|applied| journaled.cltt >= applied.cltt)
-        })
-    }
-}
-
-impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
-    fn globals(&self) -> &Globals {
-        &self.alone.globals
-    }
-
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
-        self.alone.binding_in(self.applied, address)
-    }
-
-    fn bindings_of_client<'a>(
-        &'a self,
-        client: &'a ClientKey,
-    ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let applied = self.applied.bindings_of_client(client);
-        let journaled = self.journaled().filter(move |binding| binding.client == *client);
-        applied.filter_map(|binding| self.shown(binding)).chain(journaled)
-    }
-
-    fn bindings_of_hardware<'a>(
-        &'a self,
-        hardware: &'a HardwareAddress,
-    ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let applied = self.applied.bindings_of_hardware(hardware);
-        let journaled = self.journaled().filter(move |binding| binding.hardware == *hardware);
-        applied.filter_map(|binding| self.shown(binding)).chain(journaled)
-    }
-
-    fn bindings_of_remote_id<'a>(
-        &'a self,
-        remote_id: &'a [u8],
-    ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let applied = self.applied.bindings_of_remote_id(remote_id);
-        let journaled = self.journaled().filter(move |b| b.relay_sub_option(2) == Some(remote_id));
-        let mut found: Vec<_> =
-            applied.filter_map(|binding| self.shown(binding)).chain(journaled).collect();
-        found.sort_by_key(|binding| binding.address);
-        found.into_iter()
-    }
-
-    fn bindings_changed_after(
-        &self,
-        after: (u64, Ipv4Addr),
-    ) -> impl Iterator<Item = &Binding> + '_ {
-        // A journaled change has no log index of its own: it shows where the record that it changed stands.
-        let applied = self.applied.bindings_changed_after(after);
-        let journaled = self.journaled();
-        let journaled = journaled.filter(move |b| (b.changed_index, b.address) > after);
-        let mut found: Vec<_> =
-            applied.filter_map(|binding| self.shown(binding)).chain(journaled).collect();
-        found.sort_by_key(|binding| (binding.changed_index, binding.address));
-        found.into_iter()
-    }
-
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
-        let mut applied = self.applied.bindings_from(first).peekable();
-        let mut journaled =
-            self.alone.overlay.range(first..).map(|(_, binding)| binding).peekable();
-        std::iter::from_fn(move || {
-            let (left, right) = (applied.peek().copied(), journaled.peek().copied());
-            let next = left.map(|b| b.address).into_iter().chain(right.map(|b| b.address)).min()?;
-            let left = left.filter(|b| b.address == next).and_then(|_| applied.next());
-            let right = right.filter(|b| b.address == next).and_then(|_| journaled.next());
-            newer(right, left)
-        })
-    }
-
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
-        self.free(owner, range).next()
-    }
-
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
-        self.free(owner, range).count() as u64
-    }
-
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
-        self.applied.due(limit)
-    }
-
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
-        self.applied.ended(limit)
-    }
-
-    fn lease_limit_seconds(&self) -> Option<u32> {
-        self.alone.lease_limit_seconds
-    }
-}
-
-impl<V: LedgerView> IsolatedView<'_, V> {
-    /// Free addresses of this owner in what may be offered, from the applied state's own index.
-    fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let parts = self.alone.globals.holders.within(range);
-        let owned = parts.filter(move |(_, holder)| *holder == Holder::Owned(owner));
-        owned.flat_map(move |(part, _)| {
-            let mut next = Some(part.first);
-            std::iter::from_fn(move || {
-                let first = next?;
-                let rest = AddressRange { first, last: part.last };
-                let found = self.applied.next_free(owner, rest);
-                next = found
-                    .filter(|found| *found < part.last)
-                    .map(|found| Ipv4Addr::from(u32::from(found) + 1));
-                found
-            })
-            .filter(|address| self.is_free(*address))
-        })
-    }
 }
 
 #[cfg(test)]

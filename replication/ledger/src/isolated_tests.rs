@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Batch, Command, LeaseTimes, MapTable, Parcel, Prefix, Reservation, ReservationKey, Role,
-    Settings, Stamp, Subnet, apply,
+    Batch, Command, HardwareAddress, LeaseTimes, MapTable, Parcel, Prefix, Reservation,
+    ReservationKey, Role, Settings, Stamp, Subnet, apply,
 };
 
 const A: MemberId = MemberId(1);
@@ -90,7 +90,7 @@ fn moment(seconds: u64) -> Moment {
 fn alone(table: &MapTable, unconfirmed: &[Command], barred: Vec<AddressRange>) -> Alone {
     let mut narrowing = Narrowing::default();
     narrowing.by_log(unconfirmed);
-    Alone::begin(table, A, Session(2), narrowing, barred, &[])
+    Alone::begin(table, A, Session(2), narrowing, barred, &[], 0)
 }
 
 /// What becomes of a promise of the address to the client under these restrictions.
@@ -225,7 +225,7 @@ fn a_member_that_restarts_goes_on_where_its_journal_ends() {
     let grant = before.promise(&table, &bind(3, 7), moment(10), Bound::Open).expect("its own");
     before.record(&table, &grant.record);
     let journal = [grant.record];
-    let after = Alone::begin(&table, A, Session(3), Narrowing::default(), Vec::new(), &journal);
+    let after = Alone::begin(&table, A, Session(3), Narrowing::default(), Vec::new(), &journal, 1);
     assert_eq!(after.view(&table).binding(ip(3)), before.view(&table).binding(ip(3)));
     let next = after.promise(&table, &bind(4, 8), moment(20), Bound::Open).expect("its own");
     assert_eq!((next.record.sequence, next.record.session), (2, Session(3)));

@@ -50,8 +50,8 @@ pub mod view;
 
 pub use apply::{apply, may_bind};
 pub use authority::{
-    Authority, BootTime, Bound, EchoBook, PAUSE_MAX_MILLIS, Round, StoredAuthority, VoterStanding,
-    may_be_lost, voter_standing,
+    Authority, BootStamp, BootTime, Bound, EchoBook, PAUSE_MAX_MILLIS, Round, StoredAuthority,
+    VoterStanding, may_be_lost, voter_standing,
 };
 pub use batch::{Batch, Parcel};
 pub use binding::{Binding, BindingState, Event, TRANSITIONS, Transition};
@@ -74,7 +74,7 @@ pub use narrowing::Narrowing;
 pub use octets::Octets;
 pub use ownership::{Holder, Holders};
 pub use partner_down::{
-    Assertion, Lossy, PartnerDown, lease_seconds_max, plan_assertion, waits_for_unseen,
+    Assertion, Lossy, PartnerDown, lease_seconds_max, plan_assertion, plan_return, waits_for_unseen,
 };
 pub use past::{BindingKey, PastLost, PastView};
 pub use reservations::{Reservation, ReservationKey};

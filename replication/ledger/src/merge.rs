@@ -187,8 +187,8 @@ pub fn plan_merges(journal: &[JournalRecord], globals: &Globals, limit: usize) -
 }
 
 /// The newest journal record of a member that is merged in this state. Up to it the member may forget its journal, and only when it has
-/// applied this state itself.
-// [AV-I5] The journal is kept until the merge is applied by its maker.
+/// applied this state itself and its own log has the merge on its disk: otherwise a loss of power takes back both.
+// [AV-I5] The journal is kept until the merge is applied by its maker, and durable there.
 pub fn merged_sequence(globals: &Globals, member: MemberId) -> u64 {
     globals.members.get(&member).map_or(0, |member| member.merged_sequence)
 }

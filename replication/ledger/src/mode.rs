@@ -89,7 +89,7 @@ pub struct ModeFacts {
     pub clock_sane: bool,
     /// Its disk takes writes.
     pub disk_writable: bool,
-    /// It has authority to promise alone ([`crate::Bound`] is not over).
+    /// It may promise something alone now ([`crate::Bound::lease_seconds_max`] is some).
     pub may_serve_alone: bool,
     /// Its epoch began by an assertion that the others are down, and it is still the only voter.
     pub sole: bool,

@@ -18,7 +18,10 @@
 //! **Absent on purpose.** Whether the others really are down: that is asked of every path before, and of the operator.
 
 use crate::view::LedgerView;
-use crate::{AddressRange, Binding, BindingState, Command, Globals, Holder, MemberId, Timestamp};
+use crate::{
+    AddressRange, Binding, BindingState, Command, Globals, Holder, JournalKind, JournalRecord,
+    MemberId, Refusal, Role, Session, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -93,6 +96,9 @@ pub fn lease_seconds_max(globals: &Globals) -> u32 {
 ///
 /// `committed` is the state that it knows to be committed, `all` the state after every entry of its log. `unknown` are its
 /// own commands of unknown outcome, `barred` the blocks of Q8.
+///
+/// # Errors
+/// [`Refusal::NotServer`] if by all of its log the survivor is no server, or was removed: it would hold nothing that is worth saving.
 pub fn plan_assertion(
     committed: &impl LedgerView,
     all: &impl LedgerView,
@@ -100,7 +106,11 @@ pub fn plan_assertion(
     unknown: &[Command],
     barred: &[AddressRange],
     lossy: Option<Lossy>,
-) -> PartnerDown {
+) -> Result<PartnerDown, Refusal> {
+    let known = all.globals().members.get(&survivor);
+    if !known.is_some_and(|known| known.role == Role::Server && !known.removed) {
+        return Err(Refusal::NotServer);
+    }
     let mut set_aside = gained_ranges(committed.globals(), all.globals(), survivor);
     let mut ended = Vec::new();
     if let Some(lossy) = lossy {
@@ -119,7 +129,46 @@ pub fn plan_assertion(
             set_aside.extend(usable.map(|(range, _)| range));
         }
     }
-    PartnerDown { epoch: all.globals().epoch + 1, survivor, set_aside, ended, lossy }
+    Ok(PartnerDown { epoch: all.globals().epoch + 1, survivor, set_aside, ended, lossy })
+}
+
+/// What a member of an older lineage hands over to the epoch that began without it, in order: what it has in its journal, and
+/// if entries may be missing there (`lossy`, or the assertion was false) every promise that stands in all of its log, whoever made it.
+///
+/// `merged` is [`crate::merged_sequence`] of this member in the new epoch, which may lack merges that the older one had committed: the numbers
+/// follow it without a gap. The list must be stored before any of it is shipped, and be shipped as it is stored.
+pub fn plan_return(
+    all: &impl LedgerView,
+    journal: &[JournalRecord],
+    me: MemberId,
+    session: Session,
+    merged: u64,
+    lossy: bool,
+) -> Vec<JournalRecord> {
+    let standing = all.bindings_from(Ipv4Addr::UNSPECIFIED);
+    let standing = standing.filter(|binding| lossy && binding.state == BindingState::Active);
+    let standing = standing.map(|binding| JournalRecord {
+        member: me,
+        session,
+        sequence: 0,
+        kind: JournalKind::Promise,
+        address: binding.address,
+        client: binding.client.clone(),
+        hardware: binding.hardware,
+        until: binding.until,
+        cltt: binding.cltt,
+        base_index: binding.changed_index,
+        given_up: false,
+        reservation: all.globals().settings.reservation_of(binding.address).map(|r| r.key.clone()),
+        giaddr: binding.giaddr,
+        relay_agent_information: binding.relay_agent_information.clone(),
+        host_name: binding.host_name.clone(),
+        vendor_class_identifier: binding.vendor_class_identifier.clone(),
+    });
+    // What the log holds is older than the journal, which may end it.
+    let unmerged = journal.iter().filter(|record| record.sequence > merged).cloned();
+    let records = standing.chain(unmerged).zip(merged + 1..);
+    records.map(|(record, sequence)| JournalRecord { sequence, ..record }).collect()
 }
 
 /// What it owns after all of its log and not before.

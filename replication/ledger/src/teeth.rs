@@ -11,6 +11,8 @@ pub enum Tooth {
     BarredIgnored,
     ConflictHidden,
     EchoBeforeCommit,
+    EchoOfOtherBoot,
+    EchoToLaggard,
     EchoToLost,
     EchoUnconfirmed,
     FreeBeforeOver,
@@ -18,6 +20,7 @@ pub enum Tooth {
     GrantUnsettled,
     IsolatedFreesReleased,
     IsolatedRenewsEnded,
+    JournalForgottenEarly,
     JournalUnsynced,
     LossInPair,
     LossyEarly,
@@ -43,11 +46,13 @@ pub enum Tooth {
 #[cfg(feature = "teeth")]
 impl Tooth {
     /// Every rule with teeth.
-    pub const ALL: [Tooth; 31] = [
+    pub const ALL: [Tooth; 34] = [
         Tooth::AnchorIgnored,
         Tooth::BarredIgnored,
         Tooth::ConflictHidden,
         Tooth::EchoBeforeCommit,
+        Tooth::EchoOfOtherBoot,
+        Tooth::EchoToLaggard,
         Tooth::EchoToLost,
         Tooth::EchoUnconfirmed,
         Tooth::FreeBeforeOver,
@@ -55,6 +60,7 @@ impl Tooth {
         Tooth::GrantUnsettled,
         Tooth::IsolatedFreesReleased,
         Tooth::IsolatedRenewsEnded,
+        Tooth::JournalForgottenEarly,
         Tooth::JournalUnsynced,
         Tooth::LossInPair,
         Tooth::LossyEarly,

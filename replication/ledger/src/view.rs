@@ -4,7 +4,9 @@
 //! tests use, and the storage crate has the one that carries a million subscribers. [`contract::check`] holds
 //! both to the same answers.
 
-use crate::{AddressRange, Binding, ClientKey, Globals, HardwareAddress, MemberId, Stamp};
+use crate::{
+    AddressRange, Binding, ClientKey, Globals, HardwareAddress, MemberId, Stamp, Timestamp,
+};
 use std::net::Ipv4Addr;
 
 /// A consistent state to read.
@@ -57,6 +59,12 @@ pub trait LedgerView {
         None
     }
 
+    /// False if this view knows that a promise of the address to this client would be refused for a reason that [`crate::may_bind`] does
+    /// not see: another address is the better offer.
+    fn may_offer(&self, _address: Ipv4Addr, _client: &ClientKey, _now: Timestamp) -> bool {
+        true
+    }
+
     /// True if an end or a letting go waits for members to settle it.
     fn awaits_settling(&self) -> bool {
         !self.ended(1).is_empty()
@@ -92,7 +100,7 @@ pub trait LedgerTable: LedgerView {
 /// What every implementation of [`LedgerTable`] must do, as one function for their tests.
 pub mod contract {
     use super::*;
-    use crate::{BindingState, Holder, MapTable, Timestamp};
+    use crate::{BindingState, Holder, MapTable};
 
     /// Drives `table`, which must be empty, and the plain table through the same steps, drawn from `seed`, and compares
     /// every answer.

@@ -87,6 +87,9 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         let subnet = self.link.subnet_of(address)?;
         let reservation = reservation_at(request, subnet, address, &request.relay);
         may_bind(view, me.id, address, &request.client, reservation.map(|r| &r.key)).ok()?;
+        if !view.may_offer(address, &request.client, now) {
+            return None;
+        }
         let held = offers.is_held_for_another(address, &request.client, now);
         (!held).then_some(Choice { address, subnet, reservation })
     }
