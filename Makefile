@@ -8,12 +8,16 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 DEMO_OPTIONS ?=
 BENCH_OPTIONS ?=
+# How far `make simulate` goes, and from which seed on.
+SIMULATE_STEPS ?= 40000000
+SIMULATE_FIRST ?= 1
 
-.PHONY: help toolchain build demo test bench lint fix
+.PHONY: help toolchain build demo test simulate bench lint fix
 
 help:
 	@echo "make demo    build, then run a pair and a witness on loopback with clients (DEMO_OPTIONS=...)"
 	@echo "make test    everything that CI runs"
+	@echo "make simulate  the rules of availability under every fault (SIMULATE_STEPS=..., SIMULATE_FIRST=...)"
 	@echo "make bench   measure beside ISC Kea and ISC dhcpd in network namespaces (BENCH_OPTIONS=...)"
 	@echo "make lint    formatting and clippy, read-only"
 	@echo "make fix     format, and let clippy mend what it can"
@@ -30,6 +34,10 @@ demo: build
 
 test: toolchain
 	tests/run.sh
+
+simulate: toolchain
+	SIMULATE_STEPS=$(SIMULATE_STEPS) SIMULATE_FIRST=$(SIMULATE_FIRST) TEETH_SEEDS=6000 \
+	  cargo test --release --locked --package tests --test simulation -- --nocapture
 
 bench: toolchain
 	tests/bench/run.sh $(BENCH_OPTIONS)
