@@ -8,8 +8,8 @@ use replication_ledger::{Batch, Binding, Globals, Parcel, Stamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version written now, and the only one read. 2: leasequery settings grew.
-const VERSION: u8 = 2;
+/// The version written now, and the only one read. 2: leasequery settings grew. 3: what members do without a quorum.
+const VERSION: u8 = 3;
 
 /// A log entry as the same bytes in the leader, the log, on the wire and in the followers.
 pub fn encode_batch(batch: &Batch) -> Vec<u8> {
@@ -95,9 +95,9 @@ mod tests {
     use super::*;
     use replication_ledger::view::contract;
     use replication_ledger::{
-        AuthenticationProtocol, Bind, ClientKey, Command, HardwareAddress, LeasequeryDialect,
-        LeasequeryKind, LeasequerySecret, LeasequerySettings, MemberId, Parcel, Prefix,
-        RequestorSettings, Session, Stamp, Timestamp,
+        Assertion, AuthenticationProtocol, Bind, ClientKey, Command, Conflict, HardwareAddress,
+        LeasequeryDialect, LeasequeryKind, LeasequerySecret, LeasequerySettings, Lossy, Lost,
+        Member, MemberId, Parcel, Prefix, RequestorSettings, Role, Session, Stamp, Timestamp,
     };
     use std::net::Ipv4Addr;
 
@@ -151,6 +151,50 @@ mod tests {
         }
     }
 
+    /// Members and what isolations and assertions leave; ownership and settings have their own tests.
+    fn globals() -> Globals {
+        let member = Member {
+            name: "a".into(),
+            role: Role::Server,
+            server_identifier: Some(Ipv4Addr::new(10, 0, 0, 9)),
+            session: Session(5),
+            settled_index: 6,
+            lost: Some(Lost { at: Timestamp(7), index: 8 }),
+            removed: true,
+            merged_sequence: 9,
+        };
+        let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
+        let conflict = Conflict {
+            at: Timestamp(1),
+            index: 2,
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            member: MemberId(1),
+            session: Session(3),
+            sequence: 4,
+            client: ClientKey::from_hardware(&hardware),
+            hardware,
+            until: Timestamp(5),
+            cltt: Timestamp(6),
+            standing: None,
+        };
+        let lossy = Lossy { lease_seconds_max: 7, authority_over: true };
+        let assertion = Assertion {
+            at: Timestamp(1),
+            index: 2,
+            survivor: MemberId(1),
+            lossy: Some(lossy),
+            wait_until: Timestamp(9),
+        };
+        Globals {
+            members: [(MemberId(1), member)].into(),
+            conflicts: 1,
+            conflict_events: [conflict].into(),
+            assertion: Some(assertion),
+            draining: [MemberId(1)].into(),
+            ..Globals::default()
+        }
+    }
+
     #[test]
     fn packing_encoded_parcels_is_encoding_the_batch() {
         let check = |parcels_len: usize| {
@@ -166,7 +210,7 @@ mod tests {
 
     /// If this fails, the bytes changed: the version must change with them.
     #[test]
-    fn version_2_is_what_it_always_was() {
+    fn version_3_is_what_it_always_was() {
         assert_eq!(hex(&encode_batch(&batch())), GOLDEN_BATCH);
         assert_eq!(hex(&encode_binding(&contract::sample())), GOLDEN_BINDING);
         assert_eq!(hex(&encode(&leasequery())), GOLDEN_LEASEQUERY);
@@ -174,15 +218,20 @@ mod tests {
         assert_eq!(decode_batch(&encode_batch(&batch())).ok(), Some(batch()));
         let binding = contract::sample();
         assert_eq!(decode_binding(&encode_binding(&binding)).ok(), Some(binding));
-        let globals = Globals::default();
+        let globals = globals();
+        assert_eq!(hex(&encode_globals(&globals)), GOLDEN_GLOBALS);
         assert_eq!(decode_globals(&encode_globals(&globals)).ok(), Some(globals));
     }
 
-    const GOLDEN_BATCH: &str = "02fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
+    const GOLDEN_BATCH: &str = "03fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
          0000000100000000000000000000fb100e000a0000fe030101070000";
-    const GOLDEN_LEASEQUERY: &str = "02010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
+    const GOLDEN_GLOBALS: &str = "03000000000101016100010a00000905060107080109000000fb100efb100e0a03fc8051010000\
+         00000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9\
+         ea00010101020a0000010103040800010200000000010106020000000001000000000000000000\
+         0005060001010201010701090101";
+    const GOLDEN_LEASEQUERY: &str = "03010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
-    const GOLDEN_BINDING: &str = "020a000001050a01111111111111111111010602000000000100000000000000000000\
+    const GOLDEN_BINDING: &str = "030a000001050a01111111111111111111010602000000000100000000000000000000\
          01fbc5060100010100000000090101010201030c01080000";
 
     #[test]
@@ -197,7 +246,7 @@ mod tests {
         let mut other_version = whole.clone();
         other_version[0] = 1;
         let refused = decode_batch(&other_version).map_err(|error| error.to_string());
-        let said = "batch of commands has encoding version 1, this program needs 2";
+        let said = "batch of commands has encoding version 1, this program needs 3";
         assert_eq!(refused, Err(said.into()));
         for position in 0..whole.len() {
             for bit in 0..8 {

@@ -6,8 +6,8 @@ use crate::error::{ClusterId, HandshakeRefusal, Malformed, TransportError};
 use bytes::Bytes;
 use replication_ledger::{MemberId, Role};
 
-/// The protocol versions that this program speaks, first and last. 2: encoding version 2 in entries and snapshots.
-const VERSIONS: (u16, u16) = (2, 2);
+/// The protocol versions that this program speaks, first and last. 3: encoding version 3 in entries and snapshots.
+const VERSIONS: (u16, u16) = (3, 3);
 
 /// Which history a member belongs to. Members of different lineages exchange no Raft messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,8 +170,9 @@ mod tests {
 
     #[test]
     fn another_protocol_version_is_refused_whatever_follows() {
-        for body in [&[0, 1, 0, 1, 0xff], &[0, 3, 0, 9, 0xff]] {
-            let body = Bytes::from_static(body);
+        let (before, after) = (VERSIONS.0 as u8 - 1, VERSIONS.1 as u8 + 1);
+        for body in [[0, 1, 0, before, 0xff], [0, after, 0, 9, 0xff]] {
+            let body = Bytes::copy_from_slice(&body);
             assert_eq!(Hello::decode(body), Ok(Err(HandshakeRefusal::WrongVersion)));
         }
     }
