@@ -1,14 +1,12 @@
 //! The leader is killed under load, again and again: no promise is lost, and clients barely notice.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use tests::check::check;
 use tests::cluster::Cluster;
-use tests::load::{self, Ack, LoadOptions, Retransmit, Summary, read_acks, service_gap};
+use tests::load::{Ack, Background, LoadOptions, Retransmit, read_acks, service_gap};
 use tests::wait;
 
 use crate::machine_alone;
@@ -20,25 +18,6 @@ const ACKS_BETWEEN: u64 = 200;
 const KILL_SEEN: Duration = Duration::from_millis(300);
 /// The bound on what clients that retransmit every 100 ms see of a killed leader, at the median.
 const MEDIAN_GAP_MAX: Duration = Duration::from_secs(1);
-
-/// A load that runs beside the test until it is told to stop.
-struct BackgroundLoad {
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Result<Summary>>,
-}
-
-impl BackgroundLoad {
-    fn start(options: LoadOptions) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        BackgroundLoad { stop, thread: std::thread::spawn(move || load::run(&options, &seen)) }
-    }
-
-    fn stop(self) -> Result<Summary> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the load generator panicked"))?
-    }
-}
 
 fn wall_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
@@ -66,7 +45,7 @@ fn no_acked_binding_is_lost_when_the_leader_is_killed_twenty_times() -> Result<(
     options.retransmit = Retransmit::Every(Duration::from_millis(100));
     options.linger = Duration::from_secs(10);
     options.acks = Some(acks_path.clone());
-    let load = BackgroundLoad::start(options);
+    let load = Background::start(options, None);
     wait_for_acks(&acks_path, ACKS_BETWEEN)?;
 
     let mut kills = Vec::new();

@@ -9,7 +9,8 @@
 //! client only when the first one's promise is over or given back.
 //! Hazards. A member may know *more* than the file: an ACK that was sent and never arrived, so an
 //! expiry later than the file's is right. A RELEASE may have been lost: a released binding may
-//! be active or not, and proves nothing either way.
+//! be active or not, and proves nothing either way. An ACK that is read after its client's RELEASE
+//! was sent before that came.
 //! Absent.  No clock: the caller says what time it is.
 
 use std::collections::BTreeMap;
@@ -149,7 +150,7 @@ pub fn check(acks: &[Ack], listings: &[Listing], now: u64) -> Checked {
     let promises = promises(acks, &mut violations);
     let standing: Vec<&Ack> = promises
         .into_values()
-        .flatten()
+        .filter(|ack| ack.kind != AckKind::Release)
         .filter(|ack| ack.expires() > now + CLOCK_TOLERANCE_SECONDS + 1)
         .collect();
     let maps: Vec<(&str, BTreeMap<Ipv4Addr, &Lease>)> = listings
@@ -182,20 +183,20 @@ pub fn check(acks: &[Ack], listings: &[Listing], now: u64) -> Checked {
     Checked { acks: acks.len(), promises: standing.len(), violations }
 }
 
-/// The last promise of each address, `None` once it was released; notes second holders.
-fn promises<'a>(
-    acks: &'a [Ack],
-    violations: &mut Vec<Violation>,
-) -> BTreeMap<Ipv4Addr, Option<&'a Ack>> {
-    let mut last: BTreeMap<Ipv4Addr, Option<&Ack>> = BTreeMap::new();
+/// The last promise of each address, or its release; notes second holders.
+fn promises<'a>(acks: &'a [Ack], violations: &mut Vec<Violation>) -> BTreeMap<Ipv4Addr, &'a Ack> {
+    let mut last: BTreeMap<Ipv4Addr, &Ack> = BTreeMap::new();
     for ack in acks {
-        let before = last.get(&ack.address).copied().flatten();
-        if ack.kind == AckKind::Release {
-            last.insert(ack.address, None);
+        let before = last.get(&ack.address).copied();
+        let given_back = before.is_some_and(|before| before.kind == AckKind::Release);
+        let same_client = before.is_some_and(|before| before.mac == ack.mac);
+        if ack.kind == AckKind::Late && given_back && same_client {
             continue;
         }
         if let Some(before) = before
-            && before.mac != ack.mac
+            && ack.kind != AckKind::Release
+            && !given_back
+            && !same_client
             && before.expires() > ack.wall_us / 1_000_000 + CLOCK_TOLERANCE_SECONDS
         {
             violations.push(Violation::TwoHolders {
@@ -204,7 +205,7 @@ fn promises<'a>(
                 second: mac_text(ack.mac),
             });
         }
-        last.insert(ack.address, Some(ack));
+        last.insert(ack.address, ack);
     }
     last
 }
@@ -383,6 +384,20 @@ mod tests {
         assert_eq!(two_holders(&[dora(1, 0), dora(2, 3601)]), 0, "after its end");
         let released = [dora(1, 0), ack(1, 1, 2, AckKind::Release), dora(2, 5)];
         assert_eq!(two_holders(&released), 0, "after its release");
+    }
+
+    #[test]
+    fn a_late_ack_is_a_promise_unless_its_client_gave_the_address_back() {
+        let late = |client, at| ack(client, 1, at, AckKind::Late);
+        let released = ack(1, 1, 2, AckKind::Release);
+        let dora = ack(1, 1, 0, AckKind::Dora);
+        let found = |acks: &[Ack]| check(acks, &[listing("a", Vec::new())], WALL + 10);
+        let lost = found(&[late(1, 0)]);
+        assert!(matches!(lost.violations[..], [Violation::Lost { .. }]), "{lost:?}");
+        let second = found(&[dora.clone(), late(2, 5)]);
+        assert!(matches!(second.violations[0], Violation::TwoHolders { .. }), "{second:?}");
+        let after = found(&[dora, released, late(1, 3)]);
+        assert_eq!((after.promises, after.violations), (0, Vec::new()));
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Cluster {
         Ok(Cluster { members, folder, dhcp_port })
     }
 
+    /// Members that the caller made, none of them started, with the folder that holds theirs and the
+    /// port on which they serve DHCP.
+    pub fn of(members: Vec<Member>, folder: TempDir, dhcp_port: u16) -> Self {
+        Cluster { members, folder, dhcp_port }
+    }
+
     /// `cluster init` on the first member, `cluster join` on each other one.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod client;
 pub mod cluster;
 pub mod load;
 pub mod member;
+pub mod netns;
 pub mod packet;
 pub mod process;
 pub mod requestor;

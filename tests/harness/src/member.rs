@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::check::{Lease, Listing};
+use crate::netns::Namespace;
 use crate::{process, wait};
 
 /// What a member does in the cluster.
@@ -49,6 +50,7 @@ pub struct Member {
     pub places: Places,
     folder: PathBuf,
     environment: BTreeMap<String, String>,
+    namespace: Option<Namespace>,
     child: Option<Child>,
 }
 
@@ -83,8 +85,8 @@ impl Member {
     pub fn new(folder: PathBuf, id: u64, role: Role, places: Places) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let name = format!("m{id}");
-        let environment = BTreeMap::new();
-        let member = Member { id, name, role, places, folder, environment, child: None };
+        let (environment, namespace) = (BTreeMap::new(), None);
+        let member = Member { id, name, role, places, folder, environment, namespace, child: None };
         fs::write(member.config_path(), member.config()).context("cannot write member.toml")?;
         Ok(member)
     }
@@ -128,6 +130,12 @@ impl Member {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
+    /// From its next start on the member lives in a network namespace, and so does whatever is asked
+    /// of it.
+    pub fn live_in(&mut self, namespace: Namespace) {
+        self.namespace = Some(namespace);
+    }
+
     /// The member's data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
@@ -143,9 +151,12 @@ impl Member {
         let data_dir = self.data_dir();
         let data_dir = data_dir.display();
         let role_text = if role == Role::Server { "server" } else { "witness" };
+        // Peers speak in the clear only where nobody else is: on loopback, or in a lab of namespaces.
+        let peer_line = if peer.ip().is_loopback() { "" } else { "insecure = true\n" };
         let mut text = format!(
             "[member]\nid = {id}\nname = \"{name}\"\ndata_dir = \"{data_dir}\"\n\
-             role = \"{role_text}\"\n\n[peer]\nlisten = \"{peer}\"\nadvertise = \"{peer}\"\n\n\
+             role = \"{role_text}\"\n\n[peer]\nlisten = \"{peer}\"\nadvertise = \"{peer}\"\n\
+             {peer_line}\n\
              [admin]\nlisten = \"{admin}\"\n"
         );
         if role == Role::Server {
@@ -181,8 +192,17 @@ impl Member {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let errors = log.try_clone()?;
-        let child = process::spawn(&binary()?, |command| {
-            command.args(["serve", "--config"]).arg(config).envs(&self.environment);
+        let mut program: Vec<PathBuf> = match &self.namespace {
+            Some(namespace) => namespace.prefix().map(PathBuf::from).to_vec(),
+            None => Vec::new(),
+        };
+        program.push(binary()?);
+        let child = process::spawn(&program[0], |command| {
+            command
+                .args(&program[1..])
+                .args(["serve", "--config"])
+                .arg(config)
+                .envs(&self.environment);
             command.stdin(Stdio::null()).stdout(log).stderr(errors);
         });
         self.child = Some(child.context("cannot start leasehold")?);
@@ -265,6 +285,13 @@ impl Member {
     /// # Errors
     /// Nobody answers.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        match &self.namespace {
+            Some(namespace) => namespace.run(|| self.get_from_here(path)),
+            None => self.get_from_here(path),
+        }
+    }
+
+    fn get_from_here(&self, path: &str) -> Result<(u16, String)> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
             .http_status_as_error(false)
@@ -296,7 +323,14 @@ impl Member {
     /// # Errors
     /// The binary cannot be run; its own failure is in the output.
     pub fn command(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new(binary()?);
+        let mut command = match &self.namespace {
+            Some(namespace) => {
+                let mut command = namespace.command();
+                command.arg(binary()?);
+                command
+            }
+            None => Command::new(binary()?),
+        };
         command.args(arguments).env("LEASEHOLD_ADMIN", self.admin_url());
         command.stdin(Stdio::null()).output().context("cannot run leasehold")
     }

@@ -1,4 +1,4 @@
-//! Waiting for a condition, never for a time: the one place of this crate that sleeps.
+//! Waiting for a condition, not for a time: the one place of this crate that sleeps.
 
 use std::time::{Duration, Instant};
 
@@ -28,4 +28,9 @@ pub fn until<T>(
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));
     }
+}
+
+/// Lets a fault last so long: the one wait that is about time itself.
+pub fn hold(duration: Duration) {
+    std::thread::sleep(duration);
 }

@@ -4,9 +4,9 @@
 //! A line is complete or absent: the writer flushes whole lines, and the reader refuses others.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -23,15 +23,20 @@ pub enum AckKind {
     Dora,
     /// A DHCPACK that extended a lease.
     Renew,
+    /// A DHCPACK that no exchange waited for: its client had one already, or had begun anew. It binds
+    /// its server all the same.
+    Late,
     /// A DHCPRELEASE was sent (nothing answers it, so it may have been lost).
     Release,
 }
 
 impl AckKind {
-    fn name(self) -> &'static str {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
         match self {
             AckKind::Dora => "dora",
             AckKind::Renew => "renew",
+            AckKind::Late => "late",
             AckKind::Release => "release",
         }
     }
@@ -98,12 +103,48 @@ pub fn read_acks(path: &Path) -> Result<Vec<Ack>> {
     Ok(acks)
 }
 
+/// Reads an ACK file while it grows.
+#[derive(Clone)]
+pub struct AckTail {
+    path: PathBuf,
+    offset: u64,
+}
+
+impl AckTail {
+    /// From the file's present end, or from its beginning if it is not there yet.
+    pub fn at_end(path: &Path) -> Self {
+        let offset = std::fs::metadata(path).map_or(0, |file| file.len());
+        AckTail { path: path.to_owned(), offset }
+    }
+
+    /// The events that came since the last call.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line of it is damaged.
+    pub fn more(&mut self) -> Result<Vec<Ack>> {
+        let shown = self.path.display().to_string();
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened.with_context(|| format!("cannot read {shown}"))?,
+        };
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(|| format!("cannot read {shown}"))?;
+        // What stands behind the last line feed is still being written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        self.offset += whole.len() as u64;
+        whole.lines().filter(|line| *line != HEADER).map(parse_line).collect()
+    }
+}
+
 /// The longest time without any ACK among the silences that begin within `around` of `at_wall_us`
 /// (on either side): what clients saw of a fault at that moment. `None` if no ACK came after.
 pub fn service_gap(acks: &[Ack], at_wall_us: u64, around: Duration) -> Option<Duration> {
     let around = around.as_micros() as u64;
     let near = at_wall_us.saturating_sub(around)..=at_wall_us + around;
-    acks.windows(2)
+    let served: Vec<&Ack> = acks.iter().filter(|ack| ack.kind != AckKind::Late).collect();
+    served
+        .windows(2)
         .filter(|pair| near.contains(&pair[0].wall_us))
         .map(|pair| pair[1].monotonic_us.saturating_sub(pair[0].monotonic_us))
         .max()
@@ -231,6 +272,7 @@ fn parse_line(line: &str) -> Result<Ack> {
     let kind = match kind {
         "dora" => AckKind::Dora,
         "renew" => AckKind::Renew,
+        "late" => AckKind::Late,
         "release" => AckKind::Release,
         other => bail!("no kind {other:?}"),
     };
@@ -316,6 +358,26 @@ mod tests {
     fn what_was_not_sent_is_absent() {
         let ack = round_trip(NOTHING, &event(5));
         assert_eq!((ack.client_id, ack.circuit_id, ack.option_82_echoed), (None, None, None));
+    }
+
+    #[test]
+    fn a_growing_file_is_read_line_by_whole_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("acks");
+        let mut tail = AckTail::at_end(&path);
+        let counted = |tail: &mut AckTail| tail.more().expect("read").len();
+        assert_eq!(counted(&mut tail), 0, "not there yet");
+        let mut writer = AckWriter::create(&path, STYLE).expect("created");
+        writer.write(&event(1));
+        writer.flush().expect("flushed");
+        assert_eq!(counted(&mut tail), 1);
+        let mut file = File::options().append(true).open(&path).expect("opened");
+        let line = std::fs::read_to_string(&path).expect("read").lines().last().map(str::to_owned);
+        let line = line.expect("a line");
+        write!(file, "{}", &line[..20]).expect("written");
+        assert_eq!(counted(&mut tail), 0, "half a line");
+        writeln!(file, "{}", &line[20..]).expect("written");
+        assert_eq!(counted(&mut tail), 1);
     }
 
     #[test]

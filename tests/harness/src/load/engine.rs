@@ -65,8 +65,10 @@ impl<'a> Engine<'a> {
             Some(_) => OPEN_LOOP_WINDOW,
             None => CLOSED_LOOP_WINDOW,
         });
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
+        let start_wall_us = wall.as_micros() as u64;
         let held = match &options.leases {
-            Some(path) => read_held(path)?,
+            Some(path) => read_held(path, start_wall_us)?,
             None if options.work.has(Work::Dora) => Vec::new(),
             None => bail!("this work needs leases: name the ACK file of an earlier run (--leases)"),
         };
@@ -76,7 +78,6 @@ impl<'a> Engine<'a> {
         };
         let sockets =
             options.relays.iter().map(|at| BatchSocket::bind(*at)).collect::<Result<_>>()?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
         Ok(Engine {
             options,
             style,
@@ -92,7 +93,7 @@ impl<'a> Engine<'a> {
             acks,
             random: options.seed,
             start: Instant::now(),
-            start_wall_us: wall.as_micros() as u64,
+            start_wall_us,
             next_client: 0,
             tally: Tally::default(),
         })
@@ -174,7 +175,12 @@ impl<'a> Engine<'a> {
             work = Work::Dora; // A mixed run has to begin somewhere.
         }
         let Some(index) = self.table.take() else { return false };
-        let Held { client, address, server } = self.subject(work, draw);
+        let Held { client, address, server, ends_ns } = self.subject(work, draw);
+        if ends_ns <= now {
+            // It ran out unused: its client is silent about it (RFC 2131 §4.4.5).
+            self.table.release(index);
+            return false;
+        }
         self.table[index] = Exchange {
             xid: self.table.fresh_xid(index),
             client,
@@ -187,6 +193,7 @@ impl<'a> Engine<'a> {
             relay: (client as usize % self.sockets.len()) as u16,
             address,
             server,
+            lease_ends_ns: ends_ns,
             first_ns: now,
             phase_ns: now,
             deadline_ns: 0,
@@ -213,6 +220,7 @@ impl<'a> Engine<'a> {
                     client: self.options.first_client.wrapping_add(number),
                     address: Ipv4Addr::UNSPECIFIED,
                     server: Ipv4Addr::UNSPECIFIED,
+                    ends_ns: u64::MAX,
                 }
             }
             // One exchange at a time about a lease: it is taken out while that is under way.
@@ -289,6 +297,9 @@ impl<'a> Engine<'a> {
         let place = reply.and_then(|reply| Some((reply, self.table.find(reply.xid)?)));
         let Some((reply, index)) = place else {
             self.tally.summary.extra_replies += 1;
+            if let Some(reply) = reply {
+                self.record_late(&reply, now);
+            }
             return;
         };
         match (self.table[index].phase, reply.kind) {
@@ -298,7 +309,10 @@ impl<'a> Engine<'a> {
             (Phase::Answer(_), kind::LEASEACTIVE | kind::LEASEUNASSIGNED | kind::LEASEUNKNOWN) => {
                 self.answered(index, reply.kind, now)
             }
-            _ => self.tally.summary.extra_replies += 1,
+            _ => {
+                self.tally.summary.extra_replies += 1;
+                self.record_late(&reply, now);
+            }
         }
     }
 
@@ -345,7 +359,8 @@ impl<'a> Engine<'a> {
         self.tally.ack(now);
         self.record(kind, index, reply.lease_seconds, echoed, now);
         if self.keep_leases {
-            self.held.push(Held { client, address, server });
+            let ends_ns = now.saturating_add(u64::from(reply.lease_seconds) * SECOND_NS);
+            self.held.push(Held { client, address, server, ends_ns });
         }
         self.complete(index, now);
     }
@@ -353,6 +368,7 @@ impl<'a> Engine<'a> {
     fn refused(&mut self, index: u16, now: u64) {
         self.tally.summary.naks += 1;
         let selecting = self.table[index].phase == Phase::Ack;
+        self.tally.summary.renewals_refused += u64::from(!selecting);
         if selecting && self.options.retransmit != Retransmit::Never {
             self.start_again(index, now);
         } else {
@@ -395,6 +411,12 @@ impl<'a> Engine<'a> {
             if exchange.phase == Phase::Free || exchange.deadline_ns > now {
                 continue;
             }
+            if exchange.phase == Phase::Renewal && exchange.lease_ends_ns <= now {
+                self.tally.summary.lapsed += 1;
+                self.tally.waited(exchange.client, exchange.first_ns, now);
+                self.table.release(index);
+                continue;
+            }
             if self.options.retransmit == Retransmit::Never {
                 self.give_up(index, now);
                 continue;
@@ -410,25 +432,67 @@ impl<'a> Engine<'a> {
     }
 
     fn give_up(&mut self, index: u16, now: u64) {
-        let Exchange { client, address, server, first_ns, phase, .. } = self.table[index];
+        let Exchange { client, address, server, lease_ends_ns, first_ns, phase, .. } =
+            self.table[index];
         self.tally.summary.drops += 1;
         self.tally.waited(client, first_ns, now);
         if phase == Phase::Renewal {
             // Its client still has the lease.
-            self.held.push(Held { client, address, server });
+            self.held.push(Held { client, address, server, ends_ns: lease_ends_ns });
         }
         self.table.release(index);
     }
 
     fn record(&mut self, kind: AckKind, index: u16, lease_seconds: u32, echoed: bool, now: u64) {
-        let Some(acks) = &mut self.acks else { return };
         let Exchange { client, address, server, .. } = self.table[index];
+        self.write(Event {
+            kind,
+            client,
+            address,
+            lease_seconds,
+            server,
+            echoed,
+            ..self.event(now)
+        });
+    }
+
+    /// Records an ACK that came when its exchange was over: a promise of its server's like any other.
+    fn record_late(&mut self, reply: &Reply<'_>, now: u64) {
+        let Some(client) = reply.client.filter(|_| reply.kind == kind::ACK) else { return };
+        let Reply { yiaddr: address, lease_seconds, server, .. } = *reply;
+        let echoed = reply.echoes_relay_of(client, self.style);
+        let kind = AckKind::Late;
+        self.write(Event {
+            kind,
+            client,
+            address,
+            lease_seconds,
+            server,
+            echoed,
+            ..self.event(now)
+        });
+    }
+
+    /// An event of this moment, all else to be filled in.
+    fn event(&self, now: u64) -> Event {
         let monotonic_us = now / 1000;
-        // One clock, read once: a step of the wall clock cannot reorder the file.
-        let wall_us = self.start_wall_us + monotonic_us;
-        let event =
-            Event { monotonic_us, wall_us, kind, client, address, lease_seconds, server, echoed };
-        acks.write(&event);
+        Event {
+            monotonic_us,
+            // One clock, read once: a step of the wall clock cannot reorder the file.
+            wall_us: self.start_wall_us + monotonic_us,
+            kind: AckKind::Late,
+            client: 0,
+            address: Ipv4Addr::UNSPECIFIED,
+            lease_seconds: 0,
+            server: Ipv4Addr::UNSPECIFIED,
+            echoed: false,
+        }
+    }
+
+    fn write(&mut self, event: Event) {
+        if let Some(acks) = &mut self.acks {
+            acks.write(&event);
+        }
     }
 
     fn flush_acks(&mut self) -> Result<()> {

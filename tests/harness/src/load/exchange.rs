@@ -24,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) relay: u16,
     pub(super) address: Ipv4Addr,
     pub(super) server: Ipv4Addr,
+    /// When the lease that it is about runs out; for ever away if it is about none.
+    pub(super) lease_ends_ns: u64,
     /// Its first packet: waiting counts from here.
     pub(super) first_ns: u64,
     pub(super) phase_ns: u64,
@@ -38,6 +40,7 @@ const FREE: Exchange = Exchange {
     relay: 0,
     address: Ipv4Addr::UNSPECIFIED,
     server: Ipv4Addr::UNSPECIFIED,
+    lease_ends_ns: u64::MAX,
     first_ns: 0,
     phase_ns: 0,
     deadline_ns: 0,

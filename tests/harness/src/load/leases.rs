@@ -13,19 +13,27 @@ pub(super) struct Held {
     pub(super) client: u32,
     pub(super) address: Ipv4Addr,
     pub(super) server: Ipv4Addr,
+    /// When it runs out, in nanoseconds since the run's start; its client may not use it then.
+    pub(super) ends_ns: u64,
 }
 
 /// The leases in an ACK file: of each address, the last line says whether it is held and by whom.
+/// The run that wants them started at `start_wall_us`, by the clock that the file was written with.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or names clients that this generator does not make.
-pub(super) fn read_held(path: &Path) -> Result<Vec<Held>> {
+pub(super) fn read_held(path: &Path, start_wall_us: u64) -> Result<Vec<Held>> {
     let mut last = std::collections::BTreeMap::new();
     for ack in read_acks(path)? {
+        if ack.kind == AckKind::Late {
+            continue; // Its client does not hold it, or holds it by another line.
+        }
         let client = ack.client().with_context(|| {
             format!("{}: {} is not held by a simulated client", path.display(), ack.address)
         })?;
-        let held = Held { client, address: ack.address, server: ack.server };
+        let left_us = (ack.expires() * 1_000_000).saturating_sub(start_wall_us);
+        let ends_ns = left_us * 1000;
+        let held = Held { client, address: ack.address, server: ack.server, ends_ns };
         last.insert(ack.address, (ack.kind != AckKind::Release).then_some(held));
     }
     let held: Vec<Held> = last.into_values().flatten().collect();

@@ -19,6 +19,7 @@
 //! ACK file is the memory, and [`crate::check`] its reader.
 
 mod acks;
+mod background;
 mod drain;
 mod engine;
 mod exchange;
@@ -31,7 +32,8 @@ mod socket;
 mod summary;
 mod tally;
 
-pub use acks::{Ack, AckKind, read_acks, service_gap};
+pub use acks::{Ack, AckKind, AckTail, read_acks, service_gap};
+pub use background::Background;
 pub use drain::{DrainKey, DrainOptions, DrainSummary, drain};
 pub use engine::run;
 pub use histogram::Histogram;

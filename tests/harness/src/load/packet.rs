@@ -264,6 +264,8 @@ pub(super) struct Reply<'a> {
     pub(super) ciaddr: Ipv4Addr,
     pub(super) yiaddr: Ipv4Addr,
     pub(super) server: Ipv4Addr,
+    /// The client whose hardware address it names, if it is one of ours.
+    pub(super) client: Option<u32>,
     pub(super) lease_seconds: u32,
     /// Option 82's content as echoed, if it was.
     pub(super) option_82: Option<&'a [u8]>,
@@ -281,6 +283,7 @@ impl<'a> Reply<'a> {
             ciaddr: four(packet, 12).into(),
             yiaddr: four(packet, 16).into(),
             server: Ipv4Addr::UNSPECIFIED,
+            client: packet[28..34].try_into().ok().and_then(number_of),
             lease_seconds: 0,
             option_82: None,
         };
@@ -419,6 +422,7 @@ mod tests {
             ciaddr: Ipv4Addr::UNSPECIFIED,
             yiaddr: Ipv4Addr::UNSPECIFIED,
             server: Ipv4Addr::UNSPECIFIED,
+            client: None,
             lease_seconds: 0,
             option_82,
         };

@@ -58,6 +58,10 @@ pub struct Summary {
     pub unfinished: u64,
     /// DHCPNAKs.
     pub naks: u64,
+    /// DHCPNAKs to clients that renewed a lease in time.
+    pub renewals_refused: u64,
+    /// Leases that ran out although their clients went on asking for more time.
+    pub lapsed: u64,
     /// ACKs for an address that another client was promised and still holds.
     pub duplicates: u64,
     /// ACKs and OFFERs whose option 82 was absent or changed, when one was sent.
