@@ -4,7 +4,7 @@
 //! the encoding can be replaced; the golden vectors in the tests hold it still. Up to 0.2 another version is refused, not converted.
 
 use crate::StorageError;
-use replication_ledger::{Batch, Binding, Globals, Parcel, Stamp};
+use replication_ledger::{Batch, Binding, Globals, JournalRecord, Parcel, Stamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -62,6 +62,17 @@ pub fn decode_globals(bytes: &[u8]) -> Result<Globals, StorageError> {
     decode(bytes, "members, settings and ownership")
 }
 
+/// A record of the journal of isolated mode.
+pub fn encode_journal_record(record: &JournalRecord) -> Vec<u8> {
+    encode(record)
+}
+
+/// # Errors
+/// [`StorageError::Corrupt`] if these are not the bytes of a journal record that this program knows.
+pub fn decode_journal_record(bytes: &[u8]) -> Result<JournalRecord, StorageError> {
+    decode(bytes, "journal record")
+}
+
 /// Any other value that must outlive the process or cross to another member.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = vec![VERSION];
@@ -96,8 +107,9 @@ mod tests {
     use replication_ledger::view::contract;
     use replication_ledger::{
         Assertion, AuthenticationProtocol, Bind, ClientKey, Command, Conflict, HardwareAddress,
-        LeasequeryDialect, LeasequeryKind, LeasequerySecret, LeasequerySettings, Lossy, Lost,
-        Member, MemberId, Parcel, Prefix, RequestorSettings, Role, Session, Stamp, Timestamp,
+        JournalKind, LeasequeryDialect, LeasequeryKind, LeasequerySecret, LeasequerySettings,
+        Lossy, Lost, Member, MemberId, Parcel, Prefix, RequestorSettings, ReservationKey, Role,
+        Session, Stamp, Timestamp,
     };
     use std::net::Ipv4Addr;
 
@@ -195,6 +207,29 @@ mod tests {
         }
     }
 
+    /// A journal record in which every field says something.
+    fn journal_record() -> JournalRecord {
+        let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
+        JournalRecord {
+            member: MemberId(1),
+            session: Session(2),
+            sequence: 300,
+            kind: JournalKind::Decline,
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            client: ClientKey::from_hardware(&hardware),
+            hardware,
+            until: Timestamp(1_700_000_003_600),
+            cltt: Timestamp(1_700_000_000_000),
+            base_index: 17,
+            given_up: true,
+            reservation: Some(ReservationKey::Hardware(hardware)),
+            giaddr: Ipv4Addr::new(10, 0, 0, 254),
+            relay_agent_information: vec![1, 1, 7].into(),
+            host_name: vec![b'h'].into(),
+            vendor_class_identifier: vec![b'v'].into(),
+        }
+    }
+
     #[test]
     fn packing_encoded_parcels_is_encoding_the_batch() {
         let check = |parcels_len: usize| {
@@ -214,6 +249,9 @@ mod tests {
         assert_eq!(hex(&encode_batch(&batch())), GOLDEN_BATCH);
         assert_eq!(hex(&encode_binding(&contract::sample())), GOLDEN_BINDING);
         assert_eq!(hex(&encode(&leasequery())), GOLDEN_LEASEQUERY);
+        assert_eq!(hex(&encode_journal_record(&journal_record())), GOLDEN_JOURNAL_RECORD);
+        let record = decode_journal_record(&encode_journal_record(&journal_record()));
+        assert_eq!(record.ok(), Some(journal_record()));
         assert_eq!(decode(&encode(&leasequery()), "settings").ok(), Some(leasequery()));
         assert_eq!(decode_batch(&encode_batch(&batch())).ok(), Some(batch()));
         let binding = contract::sample();
@@ -231,6 +269,9 @@ mod tests {
          0005060001010201010701090101";
     const GOLDEN_LEASEQUERY: &str = "03010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
+    const GOLDEN_JOURNAL_RECORD: &str = "030102fb2c01020a000001080001020000000001010602000000000100000000\
+         000000000000fd1076e5cf8b010000fd0068e5cf8b010000110101000106020000000001000000000000000000000a0000fe\
+         0301010701680176";
     const GOLDEN_BINDING: &str = "030a000001050a01111111111111111111010602000000000100000000000000000000\
          01fbc5060100010100000000090101010201030c01080000";
 

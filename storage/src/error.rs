@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// A cause that several callers may hold.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why a store failed. After any of these except [`StorageError::LogGap`] the member must stop serving: what is on its disk
+/// Why a store failed. After any of these except the two gaps the member must stop serving: what is on its disk
 /// is unknown until it has been opened again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +78,12 @@ pub enum StorageError {
     LogGap {
         /// Which.
         index: u64,
+    },
+    /// A record that would leave a hole in the journal or use a number again, or one that is missing from it.
+    #[error("the journal has no place for, or does not hold, record {number}")]
+    JournalGap {
+        /// Which.
+        number: u64,
     },
     /// The store was closed, or stands for one that crashed.
     #[error("the store is closed")]

@@ -1,7 +1,7 @@
 //! Stores that fail on purpose, for tests and simulation.
 
 use crate::StorageError;
-use crate::log_store::{DurableListener, LogBounds, LogStore, OnDurable};
+use crate::log_store::{DurableListener, JournalBounds, LogBounds, LogStore, OnDurable};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,6 +106,37 @@ impl LogStore for FaultyLogStore {
 
     fn mark(&self, key: &str) -> Result<Option<Bytes>, StorageError> {
         self.inner.mark(key)
+    }
+
+    fn append_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.admit("journal append")?;
+        self.inner.append_journal(records, self.wrap(on_durable))
+    }
+
+    fn read_journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        self.inner.read_journal(from, limit)
+    }
+
+    fn forget_journal(&self, through: u64) -> Result<(), StorageError> {
+        self.admit("journal forget")?;
+        self.inner.forget_journal(through)
+    }
+
+    fn replace_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.admit("journal replace")?;
+        self.inner.replace_journal(records, self.wrap(on_durable))
+    }
+
+    fn journal_bounds(&self) -> JournalBounds {
+        self.inner.journal_bounds()
     }
 
     fn durable_index(&self) -> Option<u64> {

@@ -10,6 +10,9 @@ pub mod faults;
 mod generations;
 mod image;
 mod ledger_store;
+mod log_flusher;
+mod log_format;
+mod log_journal;
 mod log_state;
 pub mod log_store;
 pub mod memory;
@@ -21,7 +24,9 @@ mod table;
 pub use checkpoint::{SnapshotSummary, snapshot_summary};
 pub use error::{Cause, StorageError};
 pub use ledger_store::{CommittedEntry, EntryContent, LedgerStore, ParcelOutcome};
-pub use log_store::{DurableListener, LogBounds, LogStore, OnDurable, RocksLogStore};
+pub use log_store::{
+    DurableListener, JournalBounds, LogBounds, LogStore, OnDurable, RocksLogStore,
+};
 pub use past::Past;
 pub use schema::ledger::IndexKey;
 pub use table::Table;

@@ -1,6 +1,7 @@
 //! What the log store knows of its log without asking the database: bounds, vote, and the newest entries.
 
 use crate::StorageError;
+use crate::log_journal::JournalState;
 use crate::log_store::LogBounds;
 use crate::schema::log as schema;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct State {
     pub(crate) bounds: LogBounds,
     pub(crate) vote: Option<Bytes>,
+    pub(crate) journal: JournalState,
     pub(crate) recent: VecDeque<(u64, Bytes)>,
     pub(crate) recent_bytes: usize,
     /// Where the range deletions of purged entries have got to (exclusive).

@@ -3,7 +3,7 @@
 //! **Problem.** A promise may be told to a client only when it survives a power failure, and a disk makes a few hundred
 //! to a few thousand such points a second, far fewer than there are promises.
 //!
-//! **Model.** Entries, the vote and small marks, all opaque bytes. [`LogStore::append`] makes entries readable at once
+//! **Model.** Entries, the journal, the vote and small marks, all opaque bytes. [`LogStore::append`] makes entries readable at once
 //! and durable later: *one* flusher takes all that waits, syncs once, and then reports everything it took, in order.
 //! Whoever adds while a sync runs is part of the next one, so the load sets the size of the group.
 //!
@@ -16,10 +16,10 @@
 //!
 //! **Absent on purpose.** What entries mean (`replication-raft` knows), retries, and any wait in `append`.
 
-use crate::StorageError;
+use crate::log_flusher::{Shared, Waiting, flush_until_stopped, sync};
 use crate::log_state::{DurableIndex, State, complete};
-use crate::metrics;
 use crate::schema::log as schema;
+use crate::{StorageError, log_format, log_journal};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
@@ -28,7 +28,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 /// Called once when an operation is durable, or with the reason why it will never be known to be. It runs on the flusher: it
 /// must be short and must not call the store.
@@ -48,7 +47,16 @@ pub struct LogBounds {
     pub purged: Option<(u64, Bytes)>,
 }
 
-/// A log of opaque entries with a vote and marks: the boundary at which a disk can fail.
+/// What the journal holds: every number from `first` to `last_used`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalBounds {
+    /// The first record that can be read, if there is any.
+    pub first: Option<u64>,
+    /// The newest number that was ever used, kept when records are forgotten; 0: none.
+    pub last_used: u64,
+}
+
+/// A log of opaque entries with a journal, a vote and marks: the boundary at which a disk can fail.
 ///
 /// Durability order: what was called first is durable first. `Err` from any method or callback means that the store
 /// has stopped for good.
@@ -107,6 +115,44 @@ pub trait LogStore: Send + Sync + 'static {
     /// If the disk failed.
     fn mark(&self, key: &str) -> Result<Option<Bytes>, StorageError>;
 
+    /// Adds records to the journal; they can be read when this returns. The first number follows
+    /// [`JournalBounds::last_used`], and each the one before it.
+    ///
+    /// # Errors
+    /// [`StorageError::JournalGap`] if a number does not follow, and then nothing is added; or if the disk failed.
+    fn append_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError>;
+
+    /// The records from number `from` on, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StorageError::JournalGap`] if one that should be there is missing, or if the disk failed.
+    fn read_journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StorageError>;
+
+    /// Drops the records up to and with `through`. Their numbers count as used, also those that this journal never
+    /// had: so a member that lost its disk goes on after what is merged of it.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn forget_journal(&self, through: u64) -> Result<(), StorageError>;
+
+    /// Drops every record and puts these in, both or neither. Their numbers may be lower than what was used: they are those
+    /// of another epoch. The last of them becomes [`JournalBounds::last_used`], which stays if there are none.
+    ///
+    /// # Errors
+    /// [`StorageError::JournalGap`] if they are not consecutive numbers from 1 or later, or if the disk failed.
+    fn replace_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError>;
+
+    /// What the journal holds.
+    fn journal_bounds(&self) -> JournalBounds;
+
     /// The highest index up to which every entry is durable.
     fn durable_index(&self) -> Option<u64>;
 
@@ -119,33 +165,8 @@ pub trait LogStore: Send + Sync + 'static {
 
 /// The log in a RocksDB database of its own.
 pub struct RocksLogStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     flusher: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Shared {
-    db: DB,
-    state: RwLock<State>,
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    durable: DurableIndex,
-    listeners: RwLock<Vec<DurableListener>>,
-    syncs_total: AtomicU64,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Waiting>,
-    /// A truncation while a group was being synced: what that group wrote after this index is gone.
-    cut_in_flight: Option<Option<u64>>,
-    stopping: bool,
-    failed: Option<StorageError>,
-}
-
-struct Waiting {
-    /// The last index of the log after this operation.
-    last: Option<u64>,
-    on_durable: OnDurable,
 }
 
 impl RocksLogStore {
@@ -164,13 +185,15 @@ impl RocksLogStore {
             path: directory.to_owned(),
             source: Arc::new(source),
         })?;
+        log_format::refuse_foreign(directory)?;
         let db = DB::open_cf_descriptors(
             &schema::database_options(),
             directory,
             schema::column_families(),
         )
         .map_err(open_error)?;
-        let state = load(&db, directory)?;
+        log_format::mark(&db, directory)?;
+        let state = load(&db)?;
         let shared = Arc::new(Shared {
             db,
             durable: DurableIndex::default(),
@@ -197,11 +220,15 @@ impl RocksLogStore {
         Ok(RocksLogStore { shared, flusher: Mutex::new(Some(flusher)) })
     }
 
-    fn column_family(&self, name: &'static str) -> &ColumnFamily {
+    pub(crate) fn column_family(&self, name: &'static str) -> &ColumnFamily {
         column_family(&self.shared.db, name)
     }
 
-    fn write(&self, operation: &'static str, batch: WriteBatch) -> Result<(), StorageError> {
+    pub(crate) fn write(
+        &self,
+        operation: &'static str,
+        batch: WriteBatch,
+    ) -> Result<(), StorageError> {
         if let Some(failed) = &self.shared.queue.lock().failed {
             return Err(failed.clone());
         }
@@ -212,7 +239,7 @@ impl RocksLogStore {
     }
 
     /// Must be called with the state locked, so that the queue's order is the order of the writes.
-    fn enqueue(&self, last: Option<u64>, on_durable: OnDurable) {
+    pub(crate) fn enqueue(&self, last: Option<u64>, on_durable: OnDurable) {
         let mut queue = self.shared.queue.lock();
         queue.waiting.push(Waiting { last, on_durable });
         self.shared.wake.notify_one();
@@ -374,6 +401,34 @@ impl LogStore for RocksLogStore {
         Ok(value.map(Bytes::from))
     }
 
+    fn append_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.append_records(&records, on_durable)
+    }
+
+    fn read_journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        self.read_records(from, limit)
+    }
+
+    fn forget_journal(&self, through: u64) -> Result<(), StorageError> {
+        self.forget_records(through)
+    }
+
+    fn replace_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.replace_records(&records, on_durable)
+    }
+
+    fn journal_bounds(&self) -> JournalBounds {
+        self.records_bounds()
+    }
+
     fn durable_index(&self) -> Option<u64> {
         self.shared.durable.load()
     }
@@ -399,30 +454,16 @@ impl Drop for RocksLogStore {
     }
 }
 
-fn column_family<'a>(db: &'a DB, name: &'static str) -> &'a ColumnFamily {
+pub(crate) fn column_family<'a>(db: &'a DB, name: &'static str) -> &'a ColumnFamily {
     // Every name was passed to the open call, which creates what is missing.
     db.cf_handle(name).expect("column family opened with the database")
 }
 
-fn load(db: &DB, directory: &Path) -> Result<State, StorageError> {
+fn load(db: &DB) -> Result<State, StorageError> {
     let marks = column_family(db, schema::MARKS);
     let get = |key: &'static [u8]| {
         db.get_cf(marks, key).map_err(|source| StorageError::read("log", "marks", source))
     };
-    match get(schema::FORMAT)? {
-        None => db
-            .put_cf(marks, schema::FORMAT, schema::FORMAT_VERSION.to_be_bytes())
-            .map_err(|source| StorageError::write("log", "format", source))?,
-        Some(found) if found == schema::FORMAT_VERSION.to_be_bytes() => (),
-        Some(found) => {
-            return Err(StorageError::ForeignFormat {
-                database: "log",
-                path: directory.to_owned(),
-                found,
-                expected: schema::FORMAT_VERSION,
-            });
-        }
-    }
     let purged = get(schema::PURGED)?.map(|value| schema::purged_parts(&value)).transpose()?;
     let after_purge = purged.as_ref().map_or(0, |(index, _)| index + 1);
     let entries = column_family(db, schema::ENTRIES);
@@ -436,68 +477,12 @@ fn load(db: &DB, directory: &Path) -> Result<State, StorageError> {
     let last = if first.is_some() { at(IteratorMode::End)? } else { None };
     Ok(State {
         bounds: LogBounds { first, last, purged },
+        journal: log_journal::load(db)?,
         vote: get(schema::VOTE)?.map(Bytes::from),
         // The block before the last purge may not have been deleted: the next deletion takes it too.
         deleted_before: 0,
         ..State::default()
     })
-}
-
-fn sync(shared: &Shared) -> Result<(), StorageError> {
-    let started = Instant::now();
-    shared.db.flush_wal(true).map_err(|source| StorageError::write("log", "sync", source))?;
-    shared.syncs_total.fetch_add(1, Ordering::Relaxed);
-    metrics::log_synced(started.elapsed());
-    Ok(())
-}
-
-fn flush_until_stopped(shared: &Shared) {
-    while let Some(taken) = take_waiting(shared) {
-        let failed_before = shared.queue.lock().failed.clone();
-        let outcome = match failed_before {
-            Some(failure) => Err(failure),
-            None => sync(shared),
-        };
-        match &outcome {
-            Ok(()) => {
-                metrics::log_group(taken.len());
-                publish_durable(shared, &taken);
-            }
-            Err(failure) => shared.queue.lock().failed = Some(failure.clone()),
-        }
-        for waiting in taken {
-            (waiting.on_durable)(outcome.clone());
-        }
-    }
-}
-
-/// Waits for work; `None` when the store is closed and nothing waits.
-fn take_waiting(shared: &Shared) -> Option<Vec<Waiting>> {
-    let mut queue = shared.queue.lock();
-    while queue.waiting.is_empty() {
-        if queue.stopping {
-            return None;
-        }
-        shared.wake.wait(&mut queue);
-    }
-    queue.cut_in_flight = None;
-    Some(std::mem::take(&mut queue.waiting))
-}
-
-/// The durable index moves before any callback runs, so whoever is called sees it.
-fn publish_durable(shared: &Shared, taken: &[Waiting]) {
-    let Some(last) = taken.last().and_then(|waiting| waiting.last) else { return };
-    let durable = {
-        let queue = shared.queue.lock();
-        let durable = queue.cut_in_flight.map_or(Some(last), |cut| Some(last).min(cut));
-        shared.durable.store(durable);
-        durable
-    };
-    if let Some(durable) = durable {
-        for listener in shared.listeners.read().iter() {
-            listener(durable);
-        }
-    }
 }
 
 #[cfg(test)]

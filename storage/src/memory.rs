@@ -3,8 +3,9 @@
 //! [`MemoryLogStore`] keeps two copies: what was written and what a power failure would leave. Nothing becomes durable by
 //! itself unless the store was made so: a test or a simulation calls [`MemoryLogStore::sync`] when its disk would be done.
 
+use crate::log_journal::JournalState;
 use crate::log_state::DurableIndex;
-use crate::log_store::{DurableListener, LogBounds, LogStore, OnDurable};
+use crate::log_store::{DurableListener, JournalBounds, LogBounds, LogStore, OnDurable};
 use crate::{StorageError, log_store};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -31,6 +32,8 @@ struct Contents {
     purged: Option<(u64, Bytes)>,
     vote: Option<Bytes>,
     marks: BTreeMap<String, Bytes>,
+    journal: BTreeMap<u64, Bytes>,
+    journal_last_used: u64,
 }
 
 #[derive(Default)]
@@ -50,6 +53,9 @@ enum Change {
     Purge(u64, Bytes),
     Vote(Bytes),
     Mark(String, Bytes),
+    AppendJournal(Vec<(u64, Bytes)>),
+    ForgetJournal(u64),
+    ReplaceJournal(Vec<(u64, Bytes)>),
 }
 
 impl MemoryLogStore {
@@ -152,11 +158,24 @@ impl Contents {
     }
 
     fn check(&self, change: &Change) -> Result<(), StorageError> {
-        let Change::Append(index, _) = change else { return Ok(()) };
+        match change {
+            Change::Append(index, _) => self.check_append(*index),
+            Change::AppendJournal(records) => {
+                JournalState::follow(self.journal_last_used, records).map(|_| ())
+            }
+            Change::ReplaceJournal(records) => {
+                let before = JournalState::before(self.journal_last_used, records)?;
+                JournalState::follow(before, records).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_append(&self, index: u64) -> Result<(), StorageError> {
         let bounds = self.bounds();
         let last = bounds.last.or(bounds.purged.map(|(through, _)| through));
-        if last.is_some_and(|last| last + 1 != *index) {
-            return Err(StorageError::LogGap { index: *index });
+        if last.is_some_and(|last| last + 1 != index) {
+            return Err(StorageError::LogGap { index });
         }
         Ok(())
     }
@@ -177,7 +196,25 @@ impl Contents {
             Change::Mark(key, value) => {
                 self.marks.insert(key, value);
             }
+            Change::AppendJournal(records) => self.put_records(records),
+            Change::ForgetJournal(through) => {
+                self.journal.retain(|number, _| *number > through);
+                self.journal_last_used = self.journal_last_used.max(through);
+            }
+            Change::ReplaceJournal(records) => {
+                self.journal.clear();
+                self.put_records(records);
+            }
         }
+    }
+}
+
+impl Contents {
+    fn put_records(&mut self, records: Vec<(u64, Bytes)>) {
+        if let Some((last, _)) = records.last() {
+            self.journal_last_used = *last;
+        }
+        self.journal.extend(records);
     }
 }
 
@@ -232,6 +269,38 @@ impl LogStore for MemoryLogStore {
 
     fn mark(&self, key: &str) -> Result<Option<Bytes>, StorageError> {
         Ok(self.inner.lock().written.marks.get(key).cloned())
+    }
+
+    fn append_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.change(Some(on_durable), vec![Change::AppendJournal(records)])
+    }
+
+    fn read_journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        let inner = self.inner.lock();
+        let found = inner.written.journal.range(from..).take(limit);
+        Ok(found.map(|(number, bytes)| (*number, bytes.clone())).collect())
+    }
+
+    fn forget_journal(&self, through: u64) -> Result<(), StorageError> {
+        self.change(None, vec![Change::ForgetJournal(through)])
+    }
+
+    fn replace_journal(
+        &self,
+        records: Vec<(u64, Bytes)>,
+        on_durable: OnDurable,
+    ) -> Result<(), StorageError> {
+        self.change(Some(on_durable), vec![Change::ReplaceJournal(records)])
+    }
+
+    fn journal_bounds(&self) -> JournalBounds {
+        let inner = self.inner.lock();
+        let first = inner.written.journal.keys().next().copied();
+        JournalBounds { first, last_used: inner.written.journal_last_used }
     }
 
     fn durable_index(&self) -> Option<u64> {

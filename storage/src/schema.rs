@@ -2,7 +2,7 @@
 //!
 //! Two databases in one data directory. Keys are big-endian, so that their order is the order of numbers.
 
-/// The log's database: entries, and the marks beside them.
+/// The log's database: entries, the journal, and the marks beside them.
 pub(crate) mod log {
     use crate::StorageError;
     use bytes::Bytes;
@@ -13,6 +13,8 @@ pub(crate) mod log {
 
     /// Column family: index (u64) → entry.
     pub(crate) const ENTRIES: &str = "entries";
+    /// Column family: number (u64) → record of the journal.
+    pub(crate) const JOURNAL: &str = "journal";
     /// Column family: fixed keys and the callers' marks.
     pub(crate) const MARKS: &str = "marks";
 
@@ -22,8 +24,10 @@ pub(crate) mod log {
     pub(crate) const VOTE: &[u8] = b"vote";
     /// Key in [`MARKS`]: see [`purged_value`].
     pub(crate) const PURGED: &[u8] = b"purged";
+    /// Key in [`MARKS`]: see [`journal_value`].
+    pub(crate) const JOURNAL_MARK: &[u8] = b"journal";
 
-    /// Purged entries are deleted in blocks of at least so many.
+    /// Purged entries and forgotten records are deleted in blocks of at least so many.
     pub(crate) const PURGE_BLOCK_ENTRIES: u64 = 1024;
     /// The newest entries up to so many bytes are kept in memory for replication.
     pub(crate) const RECENT_BYTES_MAX: usize = 16 << 20;
@@ -57,6 +61,27 @@ pub(crate) mod log {
         Ok((u64::from_be_bytes(*index), Bytes::copy_from_slice(note)))
     }
 
+    pub(crate) fn journal_key(number: u64) -> [u8; 8] {
+        number.to_be_bytes()
+    }
+
+    pub(crate) fn journal_number(key: &[u8]) -> Result<u64, StorageError> {
+        let key = key.try_into().map_err(|_| StorageError::Corrupt { what: "journal key" })?;
+        Ok(u64::from_be_bytes(key))
+    }
+
+    /// The last forgotten number (u64), and the newest that was ever used (u64) or what it was when this was written.
+    pub(crate) fn journal_value(forgotten: u64, last_used: u64) -> [u8; 16] {
+        (u128::from(forgotten) << 64 | u128::from(last_used)).to_be_bytes()
+    }
+
+    pub(crate) fn journal_parts(value: &[u8]) -> Result<(u64, u64), StorageError> {
+        let corrupt = StorageError::Corrupt { what: "journal mark" };
+        let Some((forgotten, rest)) = value.split_first_chunk() else { return Err(corrupt) };
+        let Ok(last_used) = rest.try_into() else { return Err(corrupt) };
+        Ok((u64::from_be_bytes(*forgotten), u64::from_be_bytes(last_used)))
+    }
+
     pub(crate) fn database_options() -> Options {
         let mut options = Options::default();
         options.create_if_missing(true);
@@ -75,12 +100,16 @@ pub(crate) mod log {
         let mut entries = Options::default();
         entries.set_compression_type(DBCompressionType::None);
         entries.set_write_buffer_size(MEMTABLE_BYTES);
+        let mut journal = Options::default();
+        journal.set_compression_type(DBCompressionType::None);
+        journal.set_write_buffer_size(MEMTABLE_BYTES);
         let mut marks = Options::default();
         marks.set_compression_type(DBCompressionType::None);
         marks.set_write_buffer_size(1 << 20);
         vec![
             ColumnFamilyDescriptor::new("default", Options::default()),
             ColumnFamilyDescriptor::new(ENTRIES, entries),
+            ColumnFamilyDescriptor::new(JOURNAL, journal),
             ColumnFamilyDescriptor::new(MARKS, marks),
         ]
     }
