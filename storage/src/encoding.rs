@@ -8,7 +8,8 @@ use replication_ledger::{Batch, Binding, Globals, JournalRecord, Parcel, Stamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version written now, and the only one read. 2: leasequery settings grew. 3: what members do without a quorum.
+/// The version written now, and the only one read. 2: leasequery settings grew. 3: what members do without a quorum;
+/// settings about clients.
 const VERSION: u8 = 3;
 
 /// A log entry as the same bytes in the leader, the log, on the wire and in the followers.
@@ -100,6 +101,10 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T
         _ => Err(corrupt),
     }
 }
+
+#[cfg(test)]
+#[path = "encoding_settings_tests.rs"]
+mod settings_tests;
 
 #[cfg(test)]
 mod tests {
@@ -263,10 +268,10 @@ mod tests {
 
     const GOLDEN_BATCH: &str = "03fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
          0000000100000000000000000000fb100e000a0000fe030101070000";
-    const GOLDEN_GLOBALS: &str = "03000000000101016100010a00000905060107080109000000fb100efb100e0a03fc8051010000\
-         00000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9\
-         ea00010101020a0000010103040800010200000000010106020000000001000000000000000000\
-         0005060001010201010701090101";
+    const GOLDEN_GLOBALS: &str = "03000000000101016100010a00000905060107080109000000fb100efb100e0a030000000001\
+         010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea010100\
+         010101020a00000101030408000102000000000101060200000000010000000000000000000005\
+         060001010201010701090101";
     const GOLDEN_LEASEQUERY: &str = "03010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
     const GOLDEN_JOURNAL_RECORD: &str = "030102fb2c01020a000001080001020000000001010602000000000100000000\

@@ -38,17 +38,11 @@ pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
 pub(crate) fn preamble() -> Vec<CommittedEntry> {
     let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 16 };
     let subnet = Subnet {
-        prefix,
-        network: None,
         pools: vec![AddressRange {
             first: Ipv4Addr::new(10, 0, 0, 1),
             last: Ipv4Addr::new(10, 0, 15, 160),
         }],
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: Default::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: Vec::new(),
+        ..Subnet::new(prefix)
     };
     let settings = Box::new(Settings { subnets: vec![subnet], ..Settings::default() });
     let enroll = Command::Enroll {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 const FILE_LEN_MAX: usize = 500;
 
 /// Files that are longer, each with its reason.
-const LONGER: &[(&str, usize, &str)] = &[
-    ("replication/ledger/src/apply.rs", 560, "the one function that changes a ledger, arm by arm"),
-];
+const LONGER: &[(&str, usize, &str)] = &[(
+    "replication/ledger/src/apply.rs",
+    560,
+    "the one function that changes a ledger, arm by arm",
+)];
 
 /// Words that stand for unfinished work, in pieces so that this file does not find itself.
 const BANNED: &[&str] = &[

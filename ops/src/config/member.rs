@@ -4,6 +4,7 @@ use super::problem::{InvalidFile, Report};
 use super::section::{Item, Section, parse};
 use super::value;
 use replication_ledger::{MemberId, Role};
+use server_wire::BOOTP_PORT_CLIENT;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
@@ -223,7 +224,7 @@ fn read_identity(mut section: Section<'_>, base: &Path) -> Option<Identity> {
 fn read_dhcp(mut section: Section<'_>) -> Option<DhcpConfig> {
     let listen = section
         .need("listen", "write for example listen = [\"192.0.2.1:67\"]")
-        .map(|item| item.parse_each(value::socket_v4));
+        .map(|item| item.parse_each(dhcp_socket));
     let interfaces = section.take("interfaces").map(|item| {
         item.parse_each(|text| match text.is_empty() || text.len() > 15 {
             true => Err("is not the name of an interface".to_owned()),
@@ -245,6 +246,15 @@ fn read_dhcp(mut section: Section<'_>) -> Option<DhcpConfig> {
         interfaces: interfaces.unwrap_or_default(),
         server_id: server_id?,
     })
+}
+
+// [H-11] Messages to the port of clients are none of a server's.
+fn dhcp_socket(text: &str) -> Result<SocketAddrV4, String> {
+    let socket = value::socket_v4(text)?;
+    match socket.port() {
+        BOOTP_PORT_CLIENT => Err(format!("`{text}` is the port of clients; a server has port 67")),
+        _ => Ok(socket),
+    }
 }
 
 fn read_leasequery(mut section: Section<'_>, base: &Path) -> LeasequeryConfig {

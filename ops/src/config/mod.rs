@@ -3,7 +3,10 @@
 //! Every problem of a file is found at once and stands with its line and key; a file with a problem is refused whole.
 //! A file is read in two steps that never mix: [`section`] knows TOML and places, the rest knows meaning.
 
+mod clients;
 mod draft_numbers;
+mod layer;
+mod lease;
 mod leasequery;
 mod member;
 mod network;
@@ -21,5 +24,7 @@ pub use member::{
 pub use network::network;
 pub use problem::{InvalidFile, Problem};
 
+#[cfg(test)]
+mod clients_tests;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,15 @@ pub(super) fn read(section: &Section<'_>) -> Vec<OptionValue> {
     found.into_iter().map(|(option, _)| option).collect()
 }
 
+/// These options, and those of `outer` with other codes. Both are sorted by code, and so is the result.
+pub(super) fn within(mut own: Vec<OptionValue>, outer: &[OptionValue]) -> Vec<OptionValue> {
+    let mut inherited = outer.to_vec();
+    inherited.retain(|option| own.iter().all(|given| given.code != option.code));
+    own.append(&mut inherited);
+    own.sort_by_key(|option| option.code);
+    own
+}
+
 fn by_name(name: &str, item: &Item<'_>) -> Option<OptionValue> {
     let Some(code) = OptionCode::by_name(name) else {
         item.fail(format!(

@@ -118,10 +118,8 @@ fn a_bad_network_is_refused_with_line_key_and_reason() {
     );
     check(
         "\nsubnets = 1",
-        &[
-            "n.toml:2: subnets: unknown key; known here: class, cluster, lease, leasequery, options, \
-         subnet",
-        ],
+        &["n.toml:2: subnets: unknown key; known here: boot, class, clients, cluster, lease, \
+         leasequery, network, options, subnet"],
     );
     check("[cluster]\nmclt = 3600", &["n.toml:2: cluster.mclt: must be a string in quotes"]);
     check(
@@ -314,4 +312,14 @@ fn a_bad_member_is_refused_with_line_key_and_reason() {
         &peer.replace("role", "rôle"),
         &["m.toml:4: not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"],
     );
+}
+
+// proves [H-11]
+#[test]
+fn a_server_never_listens_where_clients_do() {
+    let text = MEMBER.replacen("192.0.2.1:67", "192.0.2.1:68", 1);
+    let error = member("m.toml", &text).expect_err("the port of clients");
+    let expected =
+        "m.toml:9: dhcp.listen[0]: `192.0.2.1:68` is the port of clients; a server has port 67";
+    assert_eq!(lines(error), [expected]);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Batch, Command, HardwareAddress, LeaseTimes, MapTable, Parcel, Prefix, Reservation,
-    ReservationKey, Role, Settings, Stamp, Subnet, apply,
+    Batch, Command, HardwareAddress, MapTable, Parcel, Prefix, Reservation, ReservationKey, Role,
+    Settings, Stamp, Subnet, apply,
 };
 
 const A: MemberId = MemberId(1);
@@ -37,19 +37,9 @@ fn bind(address: u8, number: u8) -> Bind {
 
 fn settings() -> Settings {
     let subnet = Subnet {
-        prefix: Prefix { address: ip(0), len: 24 },
-        network: None,
         pools: vec![AddressRange { first: ip(1), last: ip(8) }],
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: vec![Reservation {
-            key: ReservationKey::Hardware(hardware(42)),
-            address: ip(9),
-            host_name: None,
-            options: Vec::new(),
-        }],
+        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9))],
+        ..Subnet::new(Prefix { address: ip(0), len: 24 })
     };
     Settings { subnets: vec![subnet], ..Settings::default() }
 }

@@ -1,6 +1,6 @@
 //! Addresses set aside for known clients.
 
-use crate::{Binding, ClientKey, HardwareAddress, Octets, OptionValue};
+use crate::{Binding, Boot, ClientKey, HardwareAddress, Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -58,9 +58,16 @@ pub struct Reservation {
     pub host_name: Option<String>,
     /// Options for this client, before those of its subnet.
     pub options: Vec<OptionValue>,
+    /// From whom this client loads its system, before what its subnet says.
+    pub boot: Boot,
 }
 
 impl Reservation {
+    /// An address for a client, and nothing else.
+    pub fn new(key: ReservationKey, address: Ipv4Addr) -> Reservation {
+        Reservation { key, address, host_name: None, options: Vec::new(), boot: Boot::default() }
+    }
+
     /// True if whoever holds this binding is whom the reservation is for, whatever it calls itself: firmware and the
     /// system that it starts send different client identifiers from one network card, and the operator said that the card is
     /// the client.

@@ -1,6 +1,6 @@
 //! The network configuration that all members share, as values. Its file format belongs to `ops`.
 
-use crate::{LeasequerySettings, Octets, Reservation};
+use crate::{Boot, ClientRules, LeasequerySettings, Octets, Reception, Reservation};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -123,10 +123,12 @@ pub struct Subnet {
     pub options: Vec<OptionValue>,
     /// Lease times, already merged with those for everybody.
     pub lease: LeaseTimes,
-    /// siaddr of replies, 0.0.0.0 if there is none (RFC 2131 §2, next server).
-    pub next_server: Ipv4Addr,
+    /// From whom its clients load their systems.
+    pub boot: Boot,
     /// Addresses for known clients.
     pub reservations: Vec<Reservation>,
+    /// What its clients may do and are told.
+    pub clients: ClientRules,
 }
 
 /// Everything that all members agree on besides bindings and members.
@@ -144,14 +146,14 @@ pub struct Settings {
     pub margin_seconds: u32,
     /// A server that is not a client's own answers it from this many seconds of `secs` on [AV-Q7].
     pub takeover_secs: u16,
-    /// How long a declined address is left alone, in seconds.
-    pub decline_quarantine_seconds: u32,
     /// Options for everybody.
     pub options: Vec<OptionValue>,
     /// Sorted by prefix, disjoint.
     pub subnets: Vec<Subnet>,
     /// Leasequery.
     pub leasequery: LeasequerySettings,
+    /// What is decided before a subnet is known.
+    pub reception: Reception,
 }
 
 impl Default for Settings {
@@ -163,10 +165,10 @@ impl Default for Settings {
             mclt_max_seconds: 3600,
             margin_seconds: 10,
             takeover_secs: 3,
-            decline_quarantine_seconds: 24 * 3600,
             options: Vec::new(),
             subnets: Vec::new(),
             leasequery: LeasequerySettings::default(),
+            reception: Reception::default(),
         }
     }
 }
@@ -202,6 +204,21 @@ impl Settings {
 }
 
 impl Subnet {
+    /// A subnet of which nothing is configured but its prefix.
+    pub fn new(prefix: Prefix) -> Subnet {
+        Subnet {
+            prefix,
+            network: None,
+            pools: Vec::new(),
+            relays: Vec::new(),
+            options: Vec::new(),
+            lease: LeaseTimes::default(),
+            boot: Boot::default(),
+            reservations: Vec::new(),
+            clients: ClientRules::default(),
+        }
+    }
+
     /// The reservation of this very address. They are sorted by address.
     pub fn reservation_of(&self, address: Ipv4Addr) -> Option<&Reservation> {
         let position = self.reservations.binary_search_by_key(&address, |r| r.address).ok()?;

@@ -33,7 +33,8 @@ pub(crate) struct Outbox {
 pub(crate) struct Letter {
     pub(crate) octets: Range<usize>,
     pub(crate) to: SocketAddrV4,
-    pub(crate) message_type: MessageType,
+    /// None for a BOOTREPLY without one.
+    pub(crate) message_type: Option<MessageType>,
 }
 
 /// What waits for the outcome of the command at the same place in `commands`.
@@ -104,8 +105,11 @@ fn consider<P: Promiser>(
     // The drafts' types come last: building their table is left to messages that need it.
     let draft = || message.message_type_with(&leasequery::code_points(numbers));
     if let Some(message_type) = message.message_type().or_else(draft) {
-        tally.received(message_type);
+        tally.received(Some(message_type));
         work.flood.admit(message_type, message.header.giaddr)?;
+    }
+    if message.is_bootp() {
+        tally.received(None);
     }
     let source_port = datagram.source.port();
     let (source, local) = (*datagram.source.ip(), *place.local.ip());
@@ -126,7 +130,7 @@ fn consider<P: Promiser>(
             }
             tally.told(plan.dialect.as_str(), plan.query.as_str(), plan.finding.as_str());
             let to = answer_address(&message, datagram.source, place.ports);
-            work.outbox.put(to, plan.message_type(), |buffer| {
+            work.outbox.put(to, Some(plan.message_type()), |buffer| {
                 count_omitted(&message, leasequery::encode(&plan, buffer), tally);
             });
             Ok(())
@@ -139,8 +143,8 @@ fn consider<P: Promiser>(
             work.waiting.push(Waiting::Ack {
                 pending,
                 octets: start..work.acks.len(),
-                ack_to: to(MessageType::Ack, ack.yiaddr),
-                nak_to: to(MessageType::Nak, Ipv4Addr::UNSPECIFIED),
+                ack_to: to(ack.message_type, ack.yiaddr),
+                nak_to: to(Some(MessageType::Nak), Ipv4Addr::UNSPECIFIED),
             });
             Ok(())
         }
@@ -170,7 +174,7 @@ impl Outbox {
     pub(crate) fn put(
         &mut self,
         to: SocketAddrV4,
-        message_type: MessageType,
+        message_type: Option<MessageType>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
         let start = self.octets.len();
@@ -179,7 +183,12 @@ impl Outbox {
     }
 
     /// What was written since `start` is a reply.
-    pub(crate) fn post(&mut self, start: usize, to: SocketAddrV4, message_type: MessageType) {
+    pub(crate) fn post(
+        &mut self,
+        start: usize,
+        to: SocketAddrV4,
+        message_type: Option<MessageType>,
+    ) {
         let octets = start..self.octets.len();
         self.letters.push(Letter { octets, to, message_type });
     }

@@ -5,9 +5,8 @@ use crate::promiser::{OnOutcomes, Promiser};
 use parking_lot::RwLock;
 use replication_ledger::{
     ActiveLeasequerySettings, AddressRange, Binding, BindingKey, BindingState, Command,
-    HardwareAddress, LeaseTimes, LeasequerySettings, LedgerTable, MapPast, MapTable, MemberId,
-    Mode, PastLost, PastView, Prefix, RequestorSettings, Settings, Stamp, Subnet, Timestamp,
-    view::contract,
+    HardwareAddress, LeasequerySettings, LedgerTable, MapPast, MapTable, MemberId, Mode, PastLost,
+    PastView, Prefix, RequestorSettings, Settings, Stamp, Subnet, Timestamp, view::contract,
 };
 use replication_raft::ChangeListener;
 use rustls::pki_types::pem::PemObject;
@@ -136,16 +135,7 @@ fn network(leasequery: LeasequerySettings, bindings: u32) -> Settings {
     let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 8 };
     let last = Ipv4Addr::from(u32::from(prefix.address) + bindings.max(1) - 1);
     let pool = AddressRange { first: prefix.address, last };
-    let subnet = Subnet {
-        prefix,
-        network: None,
-        pools: vec![pool],
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: Vec::new(),
-    };
+    let subnet = Subnet { pools: vec![pool], ..Subnet::new(prefix) };
     Settings { revision: 1, subnets: vec![subnet], leasequery, ..Settings::default() }
 }
 

@@ -53,28 +53,29 @@ pub fn describe() {
 /// What one thread counted since it last handed over.
 #[derive(Default)]
 pub(crate) struct Tally {
-    received: Counts<MessageType>,
-    sent: Counts<MessageType>,
+    received: Counts<Option<MessageType>>,
+    sent: Counts<Option<MessageType>>,
     drops: Counts<DropReason>,
     queries: Counts<(&'static str, &'static str, &'static str)>,
     omitted: Counts<()>,
-    seconds: Vec<(MessageType, Histogram)>,
+    seconds: Vec<(Option<MessageType>, Histogram)>,
 }
 
 impl Tally {
-    pub(crate) fn received(&mut self, message_type: MessageType) {
+    /// A message came; no type for BOOTP.
+    pub(crate) fn received(&mut self, message_type: Option<MessageType>) {
         self.received.add(message_type, 1);
     }
 
     /// A reply left; it took this long.
-    pub(crate) fn sent(&mut self, message_type: MessageType, after: Duration) {
+    pub(crate) fn sent(&mut self, message_type: Option<MessageType>, after: Duration) {
         self.sent.add(message_type, 1);
         let found = self.seconds.iter().find(|(known, _)| *known == message_type);
         match found {
             Some((_, seconds)) => seconds.record(after),
             None => {
                 let seconds =
-                    histogram!("leasehold_dhcp_reply_seconds", "type" => message_type.as_str());
+                    histogram!("leasehold_dhcp_reply_seconds", "type" => type_label(message_type));
                 seconds.record(after);
                 self.seconds.push((message_type, seconds));
             }
@@ -105,8 +106,8 @@ impl Tally {
 
     /// Hands everything over and starts again.
     pub(crate) fn flush(&mut self) {
-        let messages = |message_type: &MessageType, direction: &'static str| {
-            let message_type = message_type.as_str();
+        let messages = |message_type: &Option<MessageType>, direction: &'static str| {
+            let message_type = type_label(*message_type);
             counter!("leasehold_dhcp_messages_total", "type" => message_type, "direction" => direction)
         };
         self.received.flush(|message_type| messages(message_type, "received"));
@@ -124,6 +125,10 @@ impl Tally {
         });
         self.omitted.flush(|()| counter!("leasehold_dhcp_relay_information_omitted_total"));
     }
+}
+
+fn type_label(message_type: Option<MessageType>) -> &'static str {
+    message_type.map_or("bootp", MessageType::as_str)
 }
 
 /// Counts what one session has answered since it was asked last.
@@ -219,16 +224,16 @@ mod tests {
         let book = Book::default();
         metrics::with_local_recorder(&book, || {
             let mut tally = Tally::default();
-            tally.received(MessageType::Discover);
-            tally.received(MessageType::Discover);
-            tally.sent(MessageType::Offer, Duration::from_millis(1));
+            tally.received(Some(MessageType::Discover));
+            tally.received(Some(MessageType::Discover));
+            tally.sent(Some(MessageType::Offer), Duration::from_millis(1));
             tally.dropped(DropReason::NotMyBucket);
             tally.dropped_many(DropReason::NotProposed, 5);
             tally.told("rfc4388", "ip", "active");
             tally.relay_information_omitted();
             tally.flush();
             tally.flush();
-            tally.received(MessageType::Discover);
+            tally.received(Some(MessageType::Discover));
             tally.flush();
         });
         let book = book.0.into_inner().expect("no test panics while it holds this");

@@ -34,10 +34,10 @@ pub(crate) enum ReplyAddress {
     Hardware(SocketAddrV4),
 }
 
-/// Where the reply of this type to this request goes. `source_port` is the UDP port that the request came from.
+/// Where the reply of this type (none for a BOOTREPLY) to this request goes. `source_port` is the UDP port that the request came from.
 pub(crate) fn reply_address(
     request: &Message<'_>,
-    reply_type: MessageType,
+    reply_type: Option<MessageType>,
     yiaddr: Ipv4Addr,
     source_port: u16,
     ports: Ports,
@@ -45,8 +45,12 @@ pub(crate) fn reply_address(
     let header = &request.header;
     let to_client = |address| ReplyAddress::Unicast(SocketAddrV4::new(address, ports.client));
     let informs = request.message_type() == Some(MessageType::Inform);
-    if informs && reply_type == MessageType::Ack && !header.ciaddr.is_unspecified() {
+    if informs && reply_type == Some(MessageType::Ack) && !header.ciaddr.is_unspecified() {
         // [H-18] The client has this address and can be reached by it, relay or not.
+        return to_client(header.ciaddr);
+    }
+    if request.is_bootp() && !header.ciaddr.is_unspecified() {
+        // [H-19] For BOOTP ciaddr comes before giaddr.
         return to_client(header.ciaddr);
     }
     if !header.giaddr.is_unspecified() {
@@ -54,7 +58,7 @@ pub(crate) fn reply_address(
         let port = relay_port(request, source_port, ports);
         return ReplyAddress::Unicast(SocketAddrV4::new(header.giaddr, port));
     }
-    if reply_type == MessageType::Nak {
+    if reply_type == Some(MessageType::Nak) {
         // [H-16] Even if ciaddr is set: the client must not use it.
         return ReplyAddress::Broadcast(ports.client);
     }
@@ -114,7 +118,7 @@ mod tests {
 
     fn address_for(octets: &[u8], reply: MessageType, listening: u16) -> ReplyAddress {
         let request = Message::decode(octets).expect("tests write messages correctly");
-        reply_address(&request, reply, GIVEN, 5555, Ports::beside(listening))
+        reply_address(&request, Some(reply), GIVEN, 5555, Ports::beside(listening))
     }
 
     // proves [H-12] [H-13] [H-14] [H-15] [H-16] [H-18] [O-12]
@@ -140,6 +144,26 @@ mod tests {
         check(inform, RELAY, CLIENT, 0, Ack, to(CLIENT, 68));
         check(inform, NONE, CLIENT, 0, Ack, to(CLIENT, 68));
         check(inform, RELAY, NONE, 0, Ack, to(RELAY, 67));
+    }
+
+    // proves [H-19]
+    #[test]
+    fn a_bootp_client_that_has_an_address_is_answered_there_and_others_as_usual() {
+        let to = |ip, port| ReplyAddress::Unicast(SocketAddrV4::new(ip, port));
+        let check = |giaddr, ciaddr, flags, expected| {
+            let mut octets = Vec::new();
+            let mut writer = MessageWriter::new(&mut octets, 300);
+            writer.header(&Header { giaddr, ciaddr, flags, ..Header::new(Op::BootRequest) });
+            writer.finish();
+            let request = Message::decode(&octets).expect("tests write messages correctly");
+            let address = reply_address(&request, None, GIVEN, 68, Ports::beside(67));
+            assert_eq!(address, expected, "{giaddr} {ciaddr} {flags}");
+        };
+        check(RELAY, CLIENT, FLAG_BROADCAST, to(CLIENT, 68));
+        check(NONE, CLIENT, 0, to(CLIENT, 68));
+        check(RELAY, NONE, 0, to(RELAY, 67));
+        check(NONE, NONE, FLAG_BROADCAST, ReplyAddress::Broadcast(68));
+        check(NONE, NONE, 0, ReplyAddress::Hardware(SocketAddrV4::new(GIVEN, 68)));
     }
 
     // proves

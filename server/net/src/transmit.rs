@@ -85,9 +85,9 @@ fn finish<P: Promiser>(
         let leaves = match answer(pending, outcome, ack, &mut outbox.octets) {
             Answer::Ack => {
                 outbox.octets.extend_from_slice(ack);
-                put(ack_to, MessageType::Ack)
+                put(ack_to, pending.reply_type())
             }
-            Answer::Nak => put(nak_to, MessageType::Nak),
+            Answer::Nak => put(nak_to, Some(MessageType::Nak)),
             Answer::Drop(reason) => Err(reason),
         };
         match leaves {

@@ -5,9 +5,9 @@ use crate::promiser::OnOutcomes;
 use crate::service::OfferTable;
 use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
-    AddressRange, AuthenticationProtocol, Batch, Command, LeaseTimes, LeasequerySecret,
-    LeasequerySettings, LedgerView, MapTable, MemberId, Mode, Outcome, Parcel, Prefix, Role,
-    Session, Settings, Stamp, Subnet, Timestamp, apply,
+    AddressRange, AuthenticationProtocol, Batch, Command, LeasequerySecret, LeasequerySettings,
+    LedgerView, MapTable, MemberId, Mode, Outcome, Parcel, Prefix, Role, Session, Settings, Stamp,
+    Subnet, Timestamp, apply,
 };
 use server_rules::{MemberFacts, OfferLimits};
 use server_wire::{Header, Message, MessageType, MessageWriter, Op, OptionCode};
@@ -111,14 +111,9 @@ fn now() -> Timestamp {
 fn settings(relay: Ipv4Addr) -> Settings {
     let range = |first, last| AddressRange { first, last };
     let subnet = Subnet {
-        prefix: Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 24 },
-        network: None,
         pools: vec![range(Ipv4Addr::new(10, 0, 0, 10), Ipv4Addr::new(10, 0, 0, 250))],
         relays: vec![relay],
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: Vec::new(),
+        ..Subnet::new(Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 24 })
     };
     let permitted = vec![Prefix { address: Ipv4Addr::new(127, 0, 0, 0), len: 8 }];
     Settings {

@@ -1,5 +1,6 @@
 //! Which address a DHCPDISCOVER is offered.
 
+use crate::admission;
 use crate::identity;
 use crate::offers::Offers;
 use crate::request::{Request, Situation};
@@ -86,6 +87,9 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         let request = self.request;
         let subnet = self.link.subnet_of(address)?;
         let reservation = reservation_at(request, subnet, address, &request.relay);
+        if reservation.is_none() && !self.serves(subnet) {
+            return None;
+        }
         may_bind(view, me.id, address, &request.client, reservation.map(|r| &r.key)).ok()?;
         if !view.may_offer(address, &request.client, now) {
             return None;
@@ -94,9 +98,13 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         (!held).then_some(Choice { address, subnet, reservation })
     }
 
+    fn serves(&self, subnet: &Subnet) -> bool {
+        admission::serves(subnet, self.request, &self.request.relay, self.situation)
+    }
+
     /// A free address of this member's own, from where the last search of the pool ended.
     fn new_address(&self, offers: &mut Offers) -> Option<Choice<'a>> {
-        for subnet in self.link.subnets() {
+        for subnet in self.link.subnets().filter(|subnet| self.serves(subnet)) {
             for pool in &subnet.pools {
                 if let Some(address) = self.unheld(*pool, offers) {
                     let next = u32::from(address).wrapping_add(1).into();

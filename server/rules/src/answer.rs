@@ -3,11 +3,17 @@
 use crate::intent::DropReason;
 use crate::reply;
 use replication_ledger::{Outcome, Refusal};
+use server_wire::MessageType;
 use std::net::Ipv4Addr;
 
-/// The state that a client shows by its DHCPREQUEST (RFC 2131 section 4.3.2, table 4).
+/// The state that a client shows: by its DHCPREQUEST (RFC 2131 section 4.3.2, table 4), or by a message that is answered
+/// with a promise at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
+    /// It has nothing and takes a DHCPACK for its DHCPDISCOVER (RFC 4039).
+    Init,
+    /// It speaks BOOTP and knows of no leases (RFC 1534).
+    Bootp,
     /// It took an offer.
     Selecting,
     /// It restarted and believes that its lease still runs.
@@ -29,6 +35,13 @@ pub struct PendingReply {
     pub shared_identifier: bool,
     /// This member has no quorum: what it refuses, others may know better.
     pub isolated: bool,
+}
+
+impl PendingReply {
+    /// The type of the reply that was kept, none if it is a BOOTREPLY without one.
+    pub fn reply_type(&self) -> Option<MessageType> {
+        (self.state != RequestState::Bootp).then_some(MessageType::Ack)
+    }
 }
 
 /// What leaves.
@@ -69,7 +82,8 @@ pub fn answer(
 // [H-47] A refusal is committed knowledge about the address. Where it is only about this member (its session, its
 // ownership) another member may know better, and this one is silent.
 fn explanation(pending: &PendingReply, refusal: Refusal) -> Option<&'static str> {
-    if pending.isolated {
+    // Who asked for no address in particular was refused none: it asks again. BOOTP has no DHCPNAK at all.
+    if pending.isolated || matches!(pending.state, RequestState::Init | RequestState::Bootp) {
         return None;
     }
     match refusal {
@@ -112,6 +126,10 @@ mod tests {
             check(state, false, Refusal::NotOwner, state == Selecting);
             check(state, false, Refusal::Disowned, state == Selecting);
             check(state, true, Refusal::NotOwner, false);
+        }
+        for state in [Init, Bootp] {
+            check(state, false, Refusal::HeldByAnother, false);
+            check(state, false, Refusal::NotOwner, false);
         }
     }
 

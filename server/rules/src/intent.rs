@@ -35,8 +35,12 @@ pub enum DropReason {
     Undecodable(DecodeReason),
     /// It is a reply, not a request.
     NotRequest,
-    /// A BOOTP client, without option 53.
+    /// A BOOTP client, without option 53, where these are not served.
     Bootp,
+    /// A BOOTP client would have to be promised its address for ever, and this member has no quorum.
+    NoPermanentPromise,
+    /// Fewer octets than a BOOTP message has.
+    TooShort,
     /// A message type that no server answers, or an unknown one.
     UnexpectedType,
     /// Neither a client identifier nor a hardware address.
@@ -51,6 +55,12 @@ pub enum DropReason {
     NoSubnet,
     /// There is no address to give.
     NoAddress,
+    /// The client has no reservation, and only those that have one are served.
+    NotKnown,
+    /// The device that the client is behind has as many addresses as it may have.
+    RemoteIdLimit,
+    /// The address is wrong for the link, and another server may know better.
+    NotAuthoritative,
     /// The message lacks an address that its kind must name.
     NoRequestedAddress,
     /// There is no record of the client or of its hold on this address.
@@ -86,6 +96,8 @@ impl DropReason {
             DropReason::Undecodable(reason) => reason.as_str(),
             DropReason::NotRequest => "not_request",
             DropReason::Bootp => "bootp",
+            DropReason::NoPermanentPromise => "no_permanent_promise",
+            DropReason::TooShort => "too_short",
             DropReason::UnexpectedType => "unexpected_type",
             DropReason::NoClientIdentity => "no_client_identity",
             DropReason::Silent(reason) => silent(reason),
@@ -93,6 +105,9 @@ impl DropReason {
             DropReason::OtherServer => "other_server",
             DropReason::NoSubnet => "no_subnet",
             DropReason::NoAddress => "no_address",
+            DropReason::NotKnown => "not_known",
+            DropReason::RemoteIdLimit => "remote_id_limit",
+            DropReason::NotAuthoritative => "not_authoritative",
             DropReason::NoRequestedAddress => "no_requested_address",
             DropReason::UnknownClient => "unknown_client",
             DropReason::Refused(refusal) => refusal.as_str(),
@@ -137,6 +152,11 @@ mod tests {
         let mut reasons = vec![
             DropReason::NotRequest,
             DropReason::Bootp,
+            DropReason::NoPermanentPromise,
+            DropReason::TooShort,
+            DropReason::NotKnown,
+            DropReason::RemoteIdLimit,
+            DropReason::NotAuthoritative,
             DropReason::UnexpectedType,
             DropReason::NoClientIdentity,
             DropReason::NotMyBucket,

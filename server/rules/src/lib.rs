@@ -19,6 +19,7 @@
 //!
 //! **Absent on purpose.** Clocks (the time is in the [`Situation`]), randomness, sockets, disk, hash maps.
 
+mod admission;
 mod allocator;
 mod answer;
 mod identity;

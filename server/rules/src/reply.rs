@@ -4,20 +4,21 @@ use crate::lease_terms::LeaseTerms;
 use crate::reply_fields;
 use crate::reply_options::{self, Parameters};
 use server_wire::{
-    Header, MINIMUM_DATAGRAM_LEN, Message, MessageType, MessageWriter, OptionCode, OptionSet,
+    Header, MESSAGE_LEN_MIN_BOOTP, MINIMUM_DATAGRAM_LEN, Message, MessageType, MessageWriter,
+    OptionCode, OptionSet, PART_LEN_MAX,
 };
 use std::net::Ipv4Addr;
 
 /// Octets of UDP payload in the smallest datagram that every client takes (RFC 2131 section 2).
 const REPLY_LEN_DEFAULT: usize = MINIMUM_DATAGRAM_LEN as usize - 28;
 
-/// A DHCPOFFER, DHCPACK or DHCPNAK to be encoded.
+/// A DHCPOFFER, DHCPACK, DHCPNAK or BOOTREPLY to be encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyPlan<'m> {
     /// The request that it answers.
     pub message: &'m Message<'m>,
-    /// What it is.
-    pub message_type: MessageType,
+    /// What it is, none for a BOOTREPLY to a BOOTP client.
+    pub message_type: Option<MessageType>,
     /// "Your" address; 0.0.0.0 in a DHCPNAK and in the answer to a DHCPINFORM.
     pub yiaddr: Ipv4Addr,
     /// Option 54.
@@ -28,6 +29,8 @@ pub struct ReplyPlan<'m> {
     pub(crate) parameters: Option<Parameters<'m>>,
     /// Option 56 of a DHCPNAK.
     pub(crate) explanation: &'static str,
+    /// This DHCPACK answers a DHCPDISCOVER (RFC 4039).
+    pub(crate) rapid_commit: bool,
 }
 
 impl<'m> ReplyPlan<'m> {
@@ -39,12 +42,13 @@ impl<'m> ReplyPlan<'m> {
     ) -> ReplyPlan<'m> {
         ReplyPlan {
             message,
-            message_type: MessageType::Nak,
+            message_type: Some(MessageType::Nak),
             yiaddr: Ipv4Addr::UNSPECIFIED,
             server_identifier,
             terms: None,
             parameters: None,
             explanation,
+            rapid_commit: false,
         }
     }
 }
@@ -54,7 +58,7 @@ impl<'m> ReplyPlan<'m> {
 pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
     let message = plan.message;
     let header = reply_fields::header(plan);
-    if plan.message_type == MessageType::Nak {
+    if plan.message_type == Some(MessageType::Nak) {
         let nak = Nak {
             header,
             server_identifier: plan.server_identifier,
@@ -65,11 +69,32 @@ pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
         return encode_nak(&nak, buffer);
     }
     // [H-07] No longer than the client takes.
-    let mut writer = MessageWriter::new(buffer, message.reply_len_max());
+    let mut writer = match plan.message_type {
+        Some(_) => MessageWriter::new(buffer, message.reply_len_max()),
+        None => bootreply_writer(message, buffer),
+    };
     writer.header(&header);
+    if let Some(parameters) = plan.parameters {
+        // Both fit: the configuration was checked.
+        let _ = writer.sname(parameters.server_name().as_bytes());
+        let _ = writer.file(parameters.file().as_bytes());
+    }
     reply_options::relay_agent_information(&mut writer, message);
     reply_options::write(&mut writer, plan);
     writer.finish().left_out
+}
+
+/// For a BOOTP client: 300 octets and what the relay takes out again, and nothing in `file` and `sname` but their own texts.
+/// A client that sent no cookie knows of no options (RFC 951 section 3).
+fn bootreply_writer<'b>(message: &Message<'_>, buffer: &'b mut Vec<u8>) -> MessageWriter<'b> {
+    let words = message.option(OptionCode::RELAY_AGENT_INFORMATION);
+    // Beside the value, code and length of each part.
+    let words_len = words.map_or(0, |raw| raw.len() + 2 * raw.len().div_ceil(PART_LEN_MAX));
+    let writer = MessageWriter::new(buffer, MESSAGE_LEN_MIN_BOOTP + words_len).without_overload();
+    match message.vendor_area() {
+        Some(_) => writer.without_options(),
+        None => writer,
+    }
 }
 
 /// The DHCPNAK that takes the place of this DHCPACK, at the end of `buffer`. Nothing is written if `ack` is none.

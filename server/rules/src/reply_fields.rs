@@ -7,20 +7,19 @@ use std::net::Ipv4Addr;
 /// The header of the reply.
 pub(crate) fn header(plan: &ReplyPlan<'_>) -> Header {
     let request = &plan.message.header;
-    if plan.message_type == MessageType::Nak {
+    if plan.message_type == Some(MessageType::Nak) {
         return nak_header(request);
     }
-    let subnet = plan.parameters.map(|parameters| parameters.subnet);
     Header {
         // [H-22] 0 in an offer; in a DHCPACK what the client said.
         ciaddr: match plan.message_type {
-            MessageType::Offer => Ipv4Addr::UNSPECIFIED,
+            Some(MessageType::Offer) => Ipv4Addr::UNSPECIFIED,
             _ => request.ciaddr,
         },
         // [H-23] The address given.
         yiaddr: plan.yiaddr,
-        // [H-24] The next server of the subnet.
-        siaddr: subnet.map_or(Ipv4Addr::UNSPECIFIED, |subnet| subnet.next_server),
+        // [H-24] The next server for this client, else of the subnet.
+        siaddr: plan.parameters.map_or(Ipv4Addr::UNSPECIFIED, |from| from.next_server()),
         ..copied(request)
     }
 }

@@ -5,8 +5,9 @@
 //! configuration straight into the message.
 
 use crate::reply::ReplyPlan;
-use replication_ledger::{OptionValue, Reservation, Settings, Subnet};
-use server_wire::{Message, MessageWriter, OptionCode};
+use replication_ledger::{Boot, OptionValue, Reservation, Settings, Subnet};
+use server_wire::{Message, MessageType, MessageWriter, OptionCode};
+use std::net::Ipv4Addr;
 
 /// Where the values of configured options come from.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,35 @@ impl<'a> Parameters<'a> {
             .or_else(host_name)
             .or_else(|| value_in(&self.subnet.options, code))
             .or_else(|| value_in(&self.settings.options, code))
+    }
+
+    /// siaddr; 0.0.0.0 if there is none.
+    pub(crate) fn next_server(&self) -> Ipv4Addr {
+        let for_client = self.reservation.map(|reservation| reservation.boot.next_server);
+        for_client.filter(|server| !server.is_unspecified()).unwrap_or(self.subnet.boot.next_server)
+    }
+
+    /// sname, empty if there is none.
+    pub(crate) fn server_name(&self) -> &'a str {
+        self.boot_text(|boot| &boot.server_name)
+    }
+
+    /// file, empty if there is none.
+    pub(crate) fn file(&self) -> &'a str {
+        self.boot_text(|boot| &boot.file)
+    }
+
+    fn boot_text(&self, text: impl Fn(&'a Boot) -> &'a str) -> &'a str {
+        let for_client = self.reservation.map(|reservation| text(&reservation.boot));
+        for_client.filter(|text| !text.is_empty()).unwrap_or(text(&self.subnet.boot))
+    }
+
+    /// True if the reply to this message must carry option 108: it is asked for, and what is configured for the client or
+    /// its subnet says that these prefer IPv6 (RFC 8925 section 3.3).
+    pub(crate) fn prefers_ipv6(&self, message: &Message<'_>) -> bool {
+        let code = OptionCode::IPV6_ONLY_PREFERRED;
+        message.parameter_request_list().any(|asked| asked == code)
+            && self.configured(code).is_some()
     }
 
     /// Writes the configured value, or the netmask of the subnet for option 1.
@@ -59,26 +89,34 @@ pub(crate) fn relay_agent_information<'b>(
 
 /// Writes every option but 82. What does not fit is named when the message is finished.
 pub(crate) fn write(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
-    write_terms(writer, plan);
+    if let Some(message_type) = plan.message_type {
+        write_terms(writer, plan, message_type);
+    }
     let message = plan.message;
     // [H-28] [O-26] RFC 6842: as it came, and only if it came.
     if let Some(identifier) = message.option(OptionCode::CLIENT_IDENTIFIER) {
         let _ = writer.option(OptionCode::CLIENT_IDENTIFIER, identifier);
     }
-    // RFC 3011 section 2: an identical copy, always; unknown subnets were not answered at all.
-    if let Some(subnet) = message.option(OptionCode::SUBNET_SELECTION) {
-        let _ = writer.option(OptionCode::SUBNET_SELECTION, subnet);
-    }
     if let Some(parameters) = plan.parameters {
+        // RFC 3011 section 2: an identical copy, always, unless it is switched off; unknown subnets were not answered at all.
+        if let Some(subnet) = message.option(OptionCode::SUBNET_SELECTION)
+            && parameters.settings.reception.subnet_selection
+        {
+            let _ = writer.option(OptionCode::SUBNET_SELECTION, subnet);
+        }
         write_parameters(writer, message, &parameters);
     }
 }
 
 // [H-25] 53, 54 and the lease time; no times in the answer to a DHCPINFORM, which has no terms.
-fn write_terms(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
+fn write_terms(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>, message_type: MessageType) {
     // The discriminants of the assigned types are their numbers less one.
-    let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, plan.message_type as u8 + 1);
+    let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, message_type as u8 + 1);
     let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
+    // [O-28] In this DHCPACK and in no other message; [O-29] whoever lists it in option 55 gets nothing for that.
+    if plan.rapid_commit {
+        let _ = writer.option(OptionCode::RAPID_COMMIT, &[]);
+    }
     let Some(terms) = plan.terms else { return };
     let _ = writer.option_u32(OptionCode::IP_ADDRESS_LEASE_TIME, terms.lease_seconds);
     if let Some(seconds) = terms.renewal_seconds {

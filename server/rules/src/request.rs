@@ -89,21 +89,20 @@ impl<'m> Request<'m> {
     }
 }
 
-/// The type of a request that a server may answer. `numbers` are those of the drafts.
+/// The type of a request that a server may answer, none for BOOTP. `numbers` are those of the drafts.
 pub(crate) fn type_of(
     message: &Message<'_>,
     numbers: &DraftNumbers,
-) -> Result<MessageType, DropReason> {
+) -> Result<Option<MessageType>, DropReason> {
     if message.header.op != Op::BootRequest {
         return Err(DropReason::NotRequest);
     }
-    if message.is_bootp() {
-        // [H-56] BOOTP clients are not configured for: silently discarded.
-        return Err(DropReason::Bootp);
-    }
     match (message.message_type(), message.message_type_number()) {
-        (Some(assigned), _) => Ok(assigned),
-        (None, Some(number)) if number == numbers.lease_query => Ok(MessageType::DraftLeaseQuery),
+        (Some(assigned), _) => Ok(Some(assigned)),
+        (None, None) if message.is_bootp() => Ok(None),
+        (None, Some(number)) if number == numbers.lease_query => {
+            Ok(Some(MessageType::DraftLeaseQuery))
+        }
         _ => Err(DropReason::UnexpectedType),
     }
 }

@@ -10,8 +10,12 @@ use std::net::Ipv4Addr;
 // [AV-Q7] [O-39] The owner of the client's bucket does,
 // [O-40] and any other once `secs` shows that nobody did.
 pub(crate) fn answers<V: LedgerView>(message: &Message<'_>, situation: &Situation<'_, V>) -> bool {
-    message.header.secs >= situation.settings().takeover_secs
-        || situation.globals().buckets.owner(identity::bucket(message)) == Some(situation.me.id)
+    message.header.secs >= situation.settings().takeover_secs || owns(message, situation)
+}
+
+/// True if the client's bucket is this member's.
+pub(crate) fn owns<V: LedgerView>(message: &Message<'_>, situation: &Situation<'_, V>) -> bool {
+    situation.globals().buckets.owner(identity::bucket(message)) == Some(situation.me.id)
 }
 
 /// Whom option 54 names.

@@ -156,6 +156,7 @@ impl Reply {
 pub(crate) enum Seen {
     Dropped(DropReason),
     Replied(Reply),
+    RepliedBootp(Vec<u8>),
     Promised { command: Command, ack: Vec<u8>, pending: PendingReply },
     Recorded(Command),
     Told(Reply),
@@ -242,13 +243,18 @@ impl Scene {
         self.see_octets(&ask.encode())
     }
 
-    /// Decides about a datagram.
+    /// Decides about a datagram that came by unicast.
     pub(crate) fn see_octets(&mut self, octets: &[u8]) -> Seen {
+        self.see_from(octets, None)
+    }
+
+    /// Decides about a datagram that came by this link.
+    pub(crate) fn see_from(&mut self, octets: &[u8], link: Option<Ipv4Addr>) -> Seen {
         let message = Message::decode(octets).expect("tests write messages correctly");
         let header = &message.header;
         let relayed = !header.giaddr.is_unspecified();
         let source = if relayed { header.giaddr } else { header.ciaddr };
-        let arrival = Arrival { source, source_port: 67, local: OUR_ID, link: None };
+        let arrival = Arrival { source, source_port: 67, local: OUR_ID, link };
         let index = NetworkIndex::new(&self.table.globals().settings);
         let situation = Situation {
             view: &self.table,
@@ -261,6 +267,10 @@ impl Scene {
         match decide(&message, arrival, &situation, &mut self.offers) {
             Intent::Drop(reason) => Seen::Dropped(reason),
             Intent::Record(command) => Seen::Recorded(command),
+            Intent::Reply(plan) if plan.message_type.is_none() => {
+                encode_reply(&plan, &mut buffer);
+                Seen::RepliedBootp(buffer)
+            }
             Intent::Reply(plan) => {
                 encode_reply(&plan, &mut buffer);
                 Seen::Replied(Reply::decode(&buffer))
@@ -287,6 +297,7 @@ impl Scene {
             Seen::Dropped(reason) => Err(reason),
             Seen::Replied(reply) | Seen::Told(reply) => Ok(reply),
             Seen::Recorded(command) => panic!("no reply to {command:?}"),
+            Seen::RepliedBootp(octets) => panic!("no message type in {octets:?}"),
             Seen::Promised { command, ack, pending } => {
                 let outcome = self.commit(1, command);
                 let mut nak = Vec::new();
@@ -328,26 +339,22 @@ pub(crate) fn option(code: u8, data: &[u8]) -> OptionValue {
 
 fn subnet(network: &str, address: &str, pool: AddressRange) -> Subnet {
     Subnet {
-        prefix: Prefix { address: ip(address), len: 24 },
         network: Some(network.into()),
         pools: vec![pool],
-        relays: Vec::new(),
-        options: Vec::new(),
         lease: LeaseTimes { default_seconds: LEASE_SECONDS, ..LeaseTimes::default() },
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: Vec::new(),
+        ..Subnet::new(Prefix { address: ip(address), len: 24 })
     }
 }
 
 fn reserved(key: ReservationKey, address: &str) -> Reservation {
-    Reservation { key, address: ip(address), host_name: None, options: Vec::new() }
+    Reservation::new(key, ip(address))
 }
 
 /// Three subnets; 10.0.0.0/24 and 10.0.1.0/24 share the link "cable", 10.9.0.0/24 is another's.
 pub(crate) fn settings() -> Settings {
     let mut first = subnet("cable", "10.0.0.0", range("10.0.0.10", "10.0.0.19"));
     first.options = vec![option(3, &[10, 0, 0, 1]), option(15, b"cable.example")];
-    first.next_server = ip("192.0.2.99");
+    first.boot.next_server = ip("192.0.2.99");
     let mut by_hardware = reserved(ReservationKey::Hardware(hardware(200)), "10.0.0.200");
     by_hardware.host_name = Some("head-end".into());
     by_hardware.options = vec![option(15, b"head.example"), option(66, b"tftp")];

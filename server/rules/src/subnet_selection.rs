@@ -31,11 +31,12 @@ pub(crate) fn select<'a, V: LedgerView>(
 ) -> Option<Link<'a>> {
     let settings = situation.settings();
     let header = &request.message.header;
+    let by_option = settings.reception.subnet_selection;
     // [O-10] [O-11] Sub-option 5 beats everything. An unknown subnet there is no subnet: offering elsewhere is forbidden.
     let position = if let Some(subnet) = request.relay.link_selection {
         position_of(settings, subnet)
     // [O-13] Option 118 comes next and is as binding.
-    } else if let Some(subnet) = request.message.subnet_selection() {
+    } else if let Some(subnet) = request.message.subnet_selection().filter(|_| by_option) {
         position_of(settings, subnet)
     } else if request.is_relayed() {
         situation
@@ -54,7 +55,7 @@ pub(crate) fn select<'a, V: LedgerView>(
 }
 
 /// The position of the subnet whose prefix holds the address.
-fn position_of(settings: &Settings, address: Ipv4Addr) -> Option<SubnetPosition> {
+pub(crate) fn position_of(settings: &Settings, address: Ipv4Addr) -> Option<SubnetPosition> {
     let after = settings.subnets.partition_point(|subnet| subnet.prefix.address <= address);
     let position = after.checked_sub(1)?;
     settings.subnets[position].prefix.contains(address).then_some(position)

@@ -42,5 +42,5 @@ pub use options::o151_status_code::{DraftStatus, DraftStatusCode, Status, Status
 pub use options::o156_dhcp_state::DhcpState;
 pub use options::o221_vss::Vss;
 pub use options::registry::{OptionCode, OptionDefinition};
-pub use options::{OptionList, OptionSet};
+pub use options::{OptionList, OptionSet, PART_LEN_MAX};
 pub use writer::{MessageWriter, Written};

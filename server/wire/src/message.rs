@@ -157,6 +157,7 @@ pub struct Message<'a> {
     file: &'a [u8; FILE_LEN],
     vendor_area: Option<&'a [u8]>,
     options: OptionList<'a>,
+    len: usize,
 }
 
 impl<'a> Message<'a> {
@@ -185,7 +186,7 @@ impl<'a> Message<'a> {
             [0, 0, 0, 0] => (Some(&octets[HEADER_LEN..]), OptionList::empty()),
             _ => return Err(DecodeError::new(HEADER_LEN, DecodeReason::UnknownCookie)),
         };
-        Ok(Self { header, sname, file, vendor_area, options })
+        Ok(Self { header, sname, file, vendor_area, options, len: octets.len() })
     }
 
     /// Writes the message again, at the end of `buffer`, in at most `len_max` octets. Options keep
@@ -214,6 +215,12 @@ impl<'a> Message<'a> {
             }
         }
         writer.finish().left_out
+    }
+
+    /// Octets that it was decoded from.
+    #[expect(clippy::len_without_is_empty, reason = "no message is empty")]
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// All options, joined, in the order of their first appearance.

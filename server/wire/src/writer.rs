@@ -129,6 +129,12 @@ impl<'b> MessageWriter<'b> {
         self
     }
 
+    /// Leaves out options and their cookie: the reader takes a vendor area of zeros (RFC 951 section 3).
+    pub fn without_options(mut self) -> Self {
+        self.vendor_area(&[]);
+        self
+    }
+
     /// Writes the fixed fields.
     pub fn header(&mut self, header: &Header) {
         let chaddr_len = header.chaddr().len() as u8;

@@ -1,8 +1,7 @@
 use crate::{
     AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, JournalKind,
-    JournalRecord, LeaseTimes, LedgerView, MapTable, MemberId, Merged, Octets, Outcome, Parcel,
-    Prefix, Refusal, Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet,
-    Timestamp, apply,
+    JournalRecord, LedgerView, MapTable, MemberId, Merged, Octets, Outcome, Parcel, Prefix,
+    Refusal, Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet, Timestamp, apply,
 };
 use std::net::Ipv4Addr;
 
@@ -87,19 +86,9 @@ impl Cluster {
 
 fn settings() -> Settings {
     let subnet = Subnet {
-        prefix: Prefix { address: ip(0), len: 24 },
-        network: None,
         pools: vec![AddressRange { first: ip(1), last: ip(8) }],
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: vec![Reservation {
-            key: ReservationKey::Hardware(hardware(42)),
-            address: ip(9),
-            host_name: None,
-            options: Vec::new(),
-        }],
+        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9))],
+        ..Subnet::new(Prefix { address: ip(0), len: 24 })
     };
     Settings { subnets: vec![subnet], ..Settings::default() }
 }

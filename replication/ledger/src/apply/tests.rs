@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    HardwareAddress, LeaseTimes, LedgerView, MapTable, OptionValue, Prefix, Reservation,
-    ReservationKey, Subnet, Timestamp, invariants, planning,
+    HardwareAddress, LedgerView, MapTable, Prefix, Reservation, ReservationKey, Subnet, Timestamp,
+    invariants, planning,
 };
 
 const A: MemberId = MemberId(1);
@@ -117,21 +117,13 @@ fn settings(pools: &[&str], reservations: &[(&str, u8)]) -> Settings {
         let (first, last) = pool.split_once('-').expect("a range");
         AddressRange { first: ip(first), last: ip(last) }
     });
-    let reservations = reservations.iter().map(|(address, number)| Reservation {
-        key: ReservationKey::Hardware(hardware(*number)),
-        address: ip(address),
-        host_name: None,
-        options: Vec::<OptionValue>::new(),
+    let reservations = reservations.iter().map(|(address, number)| {
+        Reservation::new(ReservationKey::Hardware(hardware(*number)), ip(address))
     });
     let subnet = Subnet {
-        prefix: Prefix { address: ip("10.0.0.0"), len: 24 },
-        network: None,
         pools: pools.collect(),
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
         reservations: reservations.collect(),
+        ..Subnet::new(Prefix { address: ip("10.0.0.0"), len: 24 })
     };
     Settings { subnets: vec![subnet], ..Settings::default() }
 }

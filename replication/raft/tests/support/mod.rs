@@ -100,16 +100,8 @@ pub async fn in_quorum<RT: AsyncRuntime, S: StateMachineStore>(member: &Cluster<
 pub async fn configure<RT: AsyncRuntime, S: StateMachineStore>(member: &Cluster<RT, S>) {
     let last = FIRST + POOL_LEN - 1;
     let pool = AddressRange { first: FIRST.into(), last: last.into() };
-    let subnet = Subnet {
-        prefix: Prefix { address: FIRST.into(), len: 16 },
-        network: None,
-        pools: vec![pool],
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: Default::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
-        reservations: Vec::new(),
-    };
+    let prefix = Prefix { address: FIRST.into(), len: 16 };
+    let subnet = Subnet { pools: vec![pool], ..Subnet::new(prefix) };
     let settings = Settings { revision: 1, subnets: vec![subnet], ..Settings::default() };
     let configure = Command::Configure { replaces_revision: 0, settings: Box::new(settings) };
     let outcome = member.propose(configure).await.expect("a quorum takes it");

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use replication_ledger::view::contract;
 use replication_ledger::{
-    BindingState, HardwareAddress, LeaseTimes, LedgerTable, MapPast, MapTable, Prefix, Reservation,
+    BindingState, HardwareAddress, LedgerTable, MapPast, MapTable, Prefix, Reservation,
     ReservationKey, Settings, Stamp, Subnet, Timestamp,
 };
 use std::collections::BTreeSet;
@@ -19,21 +19,12 @@ fn range(first: u32, last: u32) -> AddressRange {
 }
 
 fn settings(pools: &[(u32, u32)], reserved: &[u32]) -> Settings {
-    let reservation = |place: &u32| Reservation {
-        key: ReservationKey::CircuitId(b"port"[..].into()),
-        address: at(*place),
-        host_name: None,
-        options: Vec::new(),
-    };
+    let reservation =
+        |place: &u32| Reservation::new(ReservationKey::CircuitId(b"port"[..].into()), at(*place));
     let subnet = Subnet {
-        prefix: Prefix { address: at(0), len: 16 },
-        network: None,
         pools: pools.iter().map(|(first, last)| range(*first, *last)).collect(),
-        relays: Vec::new(),
-        options: Vec::new(),
-        lease: LeaseTimes::default(),
-        next_server: Ipv4Addr::UNSPECIFIED,
         reservations: reserved.iter().map(reservation).collect(),
+        ..Subnet::new(Prefix { address: at(0), len: 16 })
     };
     Settings { subnets: vec![subnet], ..Settings::default() }
 }

@@ -5,7 +5,14 @@ use crate::intent::{DropReason, Intent};
 use crate::offers::Offers;
 use crate::request::{Request, Situation};
 use crate::responsibility::{self, Addressee};
-use replication_ledger::{BindingState, Command, LedgerView};
+use replication_ledger::{BindingState, ClientRules, Command, LedgerView};
+use std::net::Ipv4Addr;
+
+/// How long nobody may have the address: what its subnet says, or the usual time if it is in none any more.
+fn quarantine_seconds<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V>) -> u32 {
+    let subnet = situation.settings().subnet_of(address);
+    subnet.map_or(ClientRules::default().quarantine_seconds, |s| s.clients.quarantine_seconds)
+}
 
 /// Puts the address into quarantine. No reply.
 // [H-53] The address is in option 50 and option 54 is ours.
@@ -34,6 +41,6 @@ pub(super) fn decline<'m, V: LedgerView>(
     Ok(Intent::Record(Command::Decline {
         address,
         client: request.client,
-        quarantine_seconds: situation.settings().decline_quarantine_seconds,
+        quarantine_seconds: quarantine_seconds(address, situation),
     }))
 }

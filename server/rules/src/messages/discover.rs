@@ -1,18 +1,19 @@
 //! DHCPDISCOVER (RFC 2131 section 4.3.1).
 
-use super::{Decided, limited, server_identifier};
+use super::{Decided, Grant, limited, promise, server_identifier};
 use crate::allocator::{self, Choice};
+use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{LeaseTerms, granted, granted_again};
 use crate::offers::Offers;
 use crate::reply::ReplyPlan;
 use crate::reply_options::Parameters;
 use crate::request::{Request, Situation};
-use crate::{responsibility, subnet_selection};
+use crate::{admission, responsibility, subnet_selection};
 use replication_ledger::{BindingState, LedgerView};
-use server_wire::MessageType;
+use server_wire::{Message, MessageType};
 
-/// Offers an address and holds it.
+/// Offers an address and holds it, or gives it at once.
 pub(super) fn discover<'m, V: LedgerView>(
     request: Request<'m>,
     situation: &Situation<'m, V>,
@@ -25,18 +26,51 @@ pub(super) fn discover<'m, V: LedgerView>(
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
     let choice =
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
-    offers.hold(choice.address, &request.client, situation.now);
     let Choice { address, subnet, reservation } = choice;
-    let lease_seconds = limited(offered_seconds(&request, &choice, situation), situation);
+    admission::within_limit(subnet, &request, &request.relay, situation)?;
+    let parameters = Parameters { settings: situation.settings(), subnet, reservation };
+    offers.hold(address, &request.client, situation.now);
+    let lease_seconds = offered_seconds(&request, &choice, situation);
+    if commits_at_once(message, &parameters, situation) {
+        let relay = request.relay;
+        let grant = Grant {
+            state: RequestState::Init,
+            address,
+            lease_seconds,
+            subnet,
+            reservation,
+            relay,
+            shared_identifier: false,
+        };
+        return Ok(promise(request, grant, situation));
+    }
+    let lease_seconds = limited(lease_seconds, situation);
     Ok(Intent::Reply(ReplyPlan {
         message,
-        message_type: MessageType::Offer,
+        message_type: Some(MessageType::Offer),
         yiaddr: address,
         server_identifier: server_identifier(&request.relay, situation),
         terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds, &request.client)),
-        parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
+        parameters: Some(parameters),
         explanation: "",
+        rapid_commit: false,
     }))
+}
+
+/// True if this DHCPDISCOVER is answered with a DHCPACK.
+// [O-27] If both the client and the operator of its subnet want that; the promise is committed first, as any.
+// [O-30] Only by the member whose share the client is in: another that answers because nobody did so far would bind the client
+// a second address.
+// [O-31] A client that prefers IPv6 will not use the address.
+fn commits_at_once<V: LedgerView>(
+    message: &Message<'_>,
+    parameters: &Parameters<'_>,
+    situation: &Situation<'_, V>,
+) -> bool {
+    message.rapid_commit()
+        && parameters.subnet.clients.rapid_commit
+        && responsibility::owns(message, situation)
+        && !parameters.prefers_ipv6(message)
 }
 
 fn offered_seconds<V: LedgerView>(

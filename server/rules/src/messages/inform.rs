@@ -37,11 +37,12 @@ pub(super) fn inform<'m, V: LedgerView>(
         .next();
     Ok(Intent::Reply(ReplyPlan {
         message,
-        message_type: MessageType::Ack,
+        message_type: Some(MessageType::Ack),
         yiaddr: Ipv4Addr::UNSPECIFIED,
         server_identifier: server_identifier(&request.relay, situation),
         terms: None,
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
+        rapid_commit: false,
     }))
 }

@@ -1,5 +1,6 @@
-//! What each message of a client means: RFC 2131 sections 4.3.1 to 4.3.5, one file each.
+//! What each message of a client means: RFC 2131 sections 4.3.1 to 4.3.5 and RFC 1534, one file each.
 
+mod bootp;
 mod decline;
 mod discover;
 mod inform;
@@ -15,7 +16,7 @@ use crate::reply::ReplyPlan;
 use crate::reply_options::Parameters;
 use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
 use replication_ledger::{Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet};
-use server_wire::{Message, MessageType};
+use server_wire::{MESSAGE_LEN_MIN_BOOTP, Message, MessageType};
 use std::net::Ipv4Addr;
 
 /// Decides what this member does about a message. Pure but for `offers`, in which holds are made and dropped.
@@ -28,8 +29,8 @@ pub fn decide<'m, V: LedgerView>(
     let numbers = &situation.settings().leasequery.numbers;
     let intent = type_of(message, numbers).and_then(|message_type| match message_type {
         // A leasequery is answered in every mode and by every member [AV-Q7].
-        MessageType::LeaseQuery | MessageType::DraftLeaseQuery => {
-            leasequery::decide(message, message_type, arrival, situation).map(Intent::Leasequery)
+        Some(asks @ (MessageType::LeaseQuery | MessageType::DraftLeaseQuery)) => {
+            leasequery::decide(message, asks, arrival, situation).map(Intent::Leasequery)
         }
         _ => decide_for_client(message, message_type, arrival, situation, offers),
     });
@@ -40,19 +41,24 @@ type Decided<'m> = Result<Intent<'m>, DropReason>;
 
 fn decide_for_client<'m, V: LedgerView>(
     message: &'m Message<'m>,
-    message_type: MessageType,
+    message_type: Option<MessageType>,
     arrival: Arrival,
     situation: &Situation<'m, V>,
     offers: &mut Offers,
 ) -> Decided<'m> {
     let handle = match message_type {
-        MessageType::Discover => discover::discover,
-        MessageType::Request => request::request,
-        MessageType::Decline => decline::decline,
-        MessageType::Release => release::release,
-        MessageType::Inform => inform::inform,
-        _ => return Err(DropReason::UnexpectedType),
+        None => bootp::bootp,
+        Some(MessageType::Discover) => discover::discover,
+        Some(MessageType::Request) => request::request,
+        Some(MessageType::Decline) => decline::decline,
+        Some(MessageType::Release) => release::release,
+        Some(MessageType::Inform) => inform::inform,
+        Some(_) => return Err(DropReason::UnexpectedType),
     };
+    // [H-10] RFC 1542 wants these discarded; many clients of today send them.
+    if message.len() < MESSAGE_LEN_MIN_BOOTP && !situation.settings().reception.short_messages {
+        return Err(DropReason::TooShort);
+    }
     if let Mode::Silent(reason) = situation.mode {
         return Err(DropReason::Silent(reason));
     }
@@ -83,7 +89,7 @@ fn limited<V: LedgerView>(lease_seconds: u32, situation: &Situation<'_, V>) -> u
     situation.view.lease_limit_seconds().map_or(lease_seconds, |limit| lease_seconds.min(limit))
 }
 
-/// The proposal to promise an address, and the DHCPACK for it.
+/// The proposal to promise an address, and the DHCPACK (or BOOTREPLY) for it.
 fn promise<'m, V: LedgerView>(
     request: Request<'m>,
     grant: Grant<'m>,
@@ -92,14 +98,22 @@ fn promise<'m, V: LedgerView>(
     let Grant { address, subnet, reservation, .. } = grant;
     let lease_seconds = limited(grant.lease_seconds, situation);
     let message = request.message;
+    let pending = PendingReply {
+        state: grant.state,
+        address,
+        shared_identifier: grant.shared_identifier,
+        isolated: situation.mode == Mode::Isolated,
+    };
+    let terms = LeaseTerms::of(&subnet.lease, lease_seconds, &request.client);
     let ack = ReplyPlan {
         message,
-        message_type: MessageType::Ack,
+        message_type: pending.reply_type(),
         yiaddr: address,
         server_identifier: server_identifier(&grant.relay, situation),
-        terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds, &request.client)),
+        terms: (grant.state != RequestState::Bootp).then_some(terms),
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
+        rapid_commit: grant.state == RequestState::Init,
     };
     // [Q-40] [L-45] Option 82 and option 60 are stored with the binding,
     // [Q-41] [L-46] by every member, as they come with the promise through the log;
@@ -115,12 +129,6 @@ fn promise<'m, V: LedgerView>(
         host_name: requested_host_name(message),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
     };
-    let pending = PendingReply {
-        state: grant.state,
-        address,
-        shared_identifier: grant.shared_identifier,
-        isolated: situation.mode == Mode::Isolated,
-    };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }
 
@@ -134,5 +142,11 @@ fn requested_host_name(message: &Message<'_>) -> Octets {
     labels.map(|labels| labels.join(&b"."[..]).into()).unwrap_or_default()
 }
 
+#[cfg(test)]
+mod bootp_tests;
+#[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
+mod rapid_commit_tests;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@
 //! and gets silence, not a DHCPNAK.
 
 use super::{Decided, Grant, promise, server_identifier};
+use crate::admission;
 use crate::allocator;
 use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
@@ -21,11 +22,12 @@ use crate::reply::ReplyPlan;
 use crate::request::{RelayWords, Request, Situation};
 use crate::responsibility::{self, Addressee};
 use crate::subnet_selection;
-use replication_ledger::{Binding, BindingState, LedgerView, Mode, Subnet};
+use replication_ledger::{Authoritative, Binding, BindingState, LedgerView, Mode, Subnet};
 use std::net::Ipv4Addr;
 
 const WRONG_NETWORK: &str = "the address is not on this network";
 const WRONG_ADDRESS: &str = "the client has another address";
+const UNKNOWN_CLIENT: &str = "the client has no address here";
 const OFFER_OVER: &str = "the offer has run out";
 
 /// Bit of sub-option 10: the relay received the message as unicast (RFC 5010 section 3).
@@ -110,12 +112,19 @@ fn select<'m, V: LedgerView>(
         _ => granted(times, asked),
     };
     let relay = request.relay;
+    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
+        return Err(DropReason::NotKnown);
+    }
+    if binding.is_none_or(|binding| binding.state != BindingState::Active) {
+        admission::within_limit(subnet, &request, &relay, situation)?;
+    }
     let grant = Grant {
         state: RequestState::Selecting,
         address,
         lease_seconds,
         subnet,
-        reservation: allocator::reservation_at(&request, subnet, address, &relay),
+        reservation,
         relay,
         shared_identifier: addressee == Addressee::Several,
     };
@@ -141,12 +150,19 @@ fn verify<'m, V: LedgerView>(
         None => return nak(WRONG_NETWORK),
     };
     let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
+        return Err(DropReason::NotKnown);
+    }
     if binding.is_none() && reservation.is_none() {
         // [AV-I3] Without a quorum a member knows what it promised, not what others did: only a wrong link is surely wrong.
         let knows = situation.mode != Mode::Isolated;
         if knows && has_other_address(&request, address, situation) {
             // [H-46] A known client with another address.
             return nak(WRONG_ADDRESS);
+        }
+        if knows && subnet.clients.authoritative == Authoritative::Clients {
+            // The operator says that there is no other server.
+            return nak(UNKNOWN_CLIENT);
         }
         // [H-44] No record of the client: another server may know it.
         return Err(DropReason::UnknownClient);
@@ -176,7 +192,12 @@ fn subnet_for<'m, V: LedgerView>(
         return subnet.map(Some).ok_or(DropReason::NoSubnet);
     }
     let link = subnet_selection::select(request, situation).ok_or(DropReason::NoSubnet)?;
-    Ok(link.subnet_of(address))
+    let says_nothing = |s: &Subnet| s.clients.authoritative == Authoritative::Nothing;
+    match link.subnet_of(address) {
+        // [H-47] Another server may have addresses on this link that are not configured here.
+        None if link.subnets().any(says_nothing) => Err(DropReason::NotAuthoritative),
+        found => Ok(found),
+    }
 }
 
 /// The record of this address, if it is this client's.

@@ -510,15 +510,9 @@ fn a_reservation_comes_before_a_lease_and_survives_the_loss_of_a_server() {
     let mut changed = settings();
     changed.revision = 2;
     let key = replication_ledger::ReservationKey::Hardware(crate::scene::hardware(7));
-    changed.subnets[0].reservations.insert(
-        0,
-        replication_ledger::Reservation {
-            key,
-            address: ip("10.0.0.100"),
-            host_name: None,
-            options: Vec::new(),
-        },
-    );
+    changed.subnets[0]
+        .reservations
+        .insert(0, replication_ledger::Reservation::new(key, ip("10.0.0.100")));
     let outcome = scene.commit(
         1,
         Command::Configure {

@@ -1,0 +1,150 @@
+//! Rules for clients and boot fields: what each place says and what it takes from the places around it.
+
+use super::network;
+use replication_ledger::{Authoritative, Boot, BootpService, ClientRules, Settings};
+use std::net::Ipv4Addr;
+
+const LAYERS: &str = r#"
+[lease]
+quarantine = "2h"
+
+[clients]
+rapid_commit = true
+bootp = "reserved"
+short_messages = false
+
+[boot]
+next_server = "192.0.2.1"
+file = "everybody"
+
+[[network]]
+name = "cable"
+lease = { default = "30m" }
+clients = { bootp = "automatic", authoritative = "clients", addresses_per_remote_id = 4 }
+boot = { file = "cable" }
+options = { routers = ["10.0.0.1"], domain-name = "cable.example" }
+
+[[subnet]]
+prefix = "10.0.0.0/24"
+network = "cable"
+lease = { quarantine = "5m" }
+clients = { authoritative = "no", known_only = true }
+boot = { server_name = "boot" }
+options = { domain-name = "first.example" }
+
+[[subnet.reservation]]
+mac = "02:00:00:00:00:01"
+address = "10.0.0.9"
+boot = { file = "own" }
+
+[[subnet]]
+prefix = "10.0.1.0/24"
+network = "cable"
+
+[[subnet]]
+prefix = "10.9.0.0/24"
+"#;
+
+fn read(text: &str) -> Settings {
+    network("n.toml", text).expect(text)
+}
+
+#[test]
+fn the_nearest_place_counts_key_by_key() {
+    let settings = read(LAYERS);
+    assert!(!settings.reception.short_messages && settings.reception.subnet_selection);
+    let [first, second, third] = &settings.subnets[..] else { panic!("three subnets") };
+    let cable = ClientRules {
+        rapid_commit: true,
+        bootp: BootpService::Automatic,
+        authoritative: Authoritative::Clients,
+        quarantine_seconds: 7200,
+        addresses_per_remote_id_max: Some(4),
+        ..ClientRules::default()
+    };
+    assert_eq!(second.clients, cable);
+    let expected = ClientRules {
+        authoritative: Authoritative::Nothing,
+        known_only: true,
+        quarantine_seconds: 300,
+        ..cable
+    };
+    assert_eq!(first.clients, expected);
+    assert_eq!(third.clients.bootp, BootpService::Reserved);
+    assert_eq!(third.clients.authoritative, Authoritative::Link);
+    let boot = |server_name: &str, file: &str| Boot {
+        next_server: Ipv4Addr::new(192, 0, 2, 1),
+        server_name: server_name.into(),
+        file: file.into(),
+    };
+    assert_eq!(first.boot, boot("boot", "cable"));
+    assert_eq!(second.boot, boot("", "cable"));
+    assert_eq!(third.boot, boot("", "everybody"));
+    assert_eq!(first.reservations[0].boot, Boot { file: "own".into(), ..Boot::default() });
+    let options = |position: usize| {
+        let options = settings.subnets[position].options.iter();
+        options.map(|o| (o.code, o.data.to_vec())).collect::<Vec<_>>()
+    };
+    let routers = (3, vec![10, 0, 0, 1]);
+    assert_eq!(options(0), [routers.clone(), (15, b"first.example".to_vec())]);
+    assert_eq!(options(1), [routers, (15, b"cable.example".to_vec())]);
+    assert_eq!(options(2), []);
+    assert_eq!(second.lease.default_seconds, 1800);
+    assert_eq!(third.lease.default_seconds, 12 * 3600);
+}
+
+#[test]
+fn what_is_not_said_is_as_the_documents_want_it() {
+    let settings = read("[[subnet]]\nprefix = \"10.0.0.0/24\"");
+    let rules = &settings.subnets[0].clients;
+    assert_eq!(*rules, ClientRules::default());
+    assert_eq!((rules.bootp, rules.rapid_commit), (BootpService::Refused, false));
+    assert!(settings.reception.short_messages && settings.reception.subnet_selection);
+}
+
+#[test]
+fn bad_rules_are_refused_with_line_key_and_reason() {
+    let check = |text: &str, expected: &[&str]| {
+        let error = network("n.toml", text).expect_err(text).to_string();
+        assert_eq!(error.lines().collect::<Vec<_>>(), expected, "{text}");
+    };
+    check(
+        "[clients]\nbootp = true\nauthoritative = \"yes\"\nrapid_commit = \"on\"",
+        &[
+            "n.toml:2: clients.bootp: must be a string in quotes",
+            "n.toml:3: clients.authoritative: `yes` is unknown; write \"no\", \"link\" or \"clients\"",
+            "n.toml:4: clients.rapid_commit: must be true or false",
+        ],
+    );
+    check(
+        "[[subnet]]\nprefix = \"10.0.0.0/24\"\nclients = { short_messages = true }",
+        &["n.toml:3: subnet[0].clients.short_messages: unknown key; known here: \
+         addresses_per_remote_id, authoritative, auto_configure, bootp, known_only, rapid_commit"],
+    );
+    check(
+        "[clients]\naddresses_per_remote_id = 0",
+        &["n.toml:2: clients.addresses_per_remote_id: must be a whole number from 1 to 65535"],
+    );
+    let long = format!("[boot]\nfile = \"{}\"\nserver_name = \"a\\u0000\"", "x".repeat(128));
+    check(
+        &long,
+        &[
+            "n.toml:2: boot.file: must have at most 127 octets and no NUL",
+            "n.toml:3: boot.server_name: must have at most 63 octets and no NUL",
+        ],
+    );
+    check(
+        "[[network]]\nname = \"a\"\n[[network]]\nname = \"a\"",
+        &[
+            "n.toml:1: network[0]: no subnet says network = \"a\"; correct one of the names or remove it",
+            "n.toml:3: network[1]: a is already described by network[0]; join the two",
+        ],
+    );
+    check(
+        "[[network]]\nlease = { default = \"0s\" }",
+        &[
+            "n.toml:1: network[0].name: missing; write the name that its subnets give as their network",
+            "n.toml:2: network[0].lease.default: must not be 0",
+        ],
+    );
+}

@@ -1,0 +1,106 @@
+//! What can be said for the whole cluster, for a network and for a subnet: the nearest place counts, key by key.
+
+use super::clients::{self, ClientKeys};
+use super::lease::LeaseKeys;
+use super::network::SubnetDraft;
+use super::options;
+use super::section::{Item, Section};
+use replication_ledger::{Boot, OptionValue, Settings};
+
+/// What one place says, with what the places around it say where it is silent.
+#[derive(Default)]
+pub(super) struct Layer<'a> {
+    pub(super) lease: LeaseKeys<'a>,
+    pub(super) clients: ClientKeys,
+    pub(super) boot: Boot,
+    /// Of networks and subnets; those for everybody stay apart, because they are sent to others.
+    pub(super) options: Vec<OptionValue>,
+}
+
+/// A `[[network]]`: what the subnets of one link have in common.
+pub(super) struct Network<'a> {
+    pub(super) name: String,
+    item: Item<'a>,
+    pub(super) layer: Layer<'a>,
+}
+
+impl<'a> Layer<'a> {
+    /// Reads `[lease]`, `[clients]` and `[boot]` of the file.
+    pub(super) fn of_cluster(root: &mut Section<'a>, settings: &mut Settings) -> Layer<'a> {
+        let lease = root.section("lease").map(LeaseKeys::read).unwrap_or_default();
+        // Reported here and not once more for every subnet that inherits it.
+        lease.check();
+        let clients = root.section("clients").map(|mut section| {
+            let reception = &mut settings.reception;
+            let mut set = |key, rule: &mut bool| {
+                if let Some(given) = section.take(key).and_then(|item| item.boolean()) {
+                    *rule = given;
+                }
+            };
+            set("short_messages", &mut reception.short_messages);
+            set("subnet_selection", &mut reception.subnet_selection);
+            ClientKeys::read(section)
+        });
+        let boot = root.section("boot").map(|section| clients::boot(section, &Boot::default()));
+        Layer {
+            lease,
+            clients: clients.unwrap_or_default(),
+            boot: boot.unwrap_or_default(),
+            options: Vec::new(),
+        }
+    }
+
+    /// What a section inside this place says, and what this place says where it is silent.
+    pub(super) fn with(&self, section: &mut Section<'a>) -> Layer<'a> {
+        let lease = match section.section("lease") {
+            Some(keys) => {
+                let lease = LeaseKeys::read(keys).within(&self.lease);
+                lease.check();
+                lease
+            }
+            None => self.lease.clone(),
+        };
+        let clients = match section.section("clients") {
+            Some(keys) => ClientKeys::read(keys).within(&self.clients),
+            None => self.clients.clone(),
+        };
+        let boot = match section.section("boot") {
+            Some(keys) => clients::boot(keys, &self.boot),
+            None => self.boot.clone(),
+        };
+        let own = section.section("options").map(|keys| options::read(&keys)).unwrap_or_default();
+        Layer { lease, clients, boot, options: options::within(own, &self.options) }
+    }
+}
+
+/// Reads every `[[network]]`.
+pub(super) fn networks<'a>(root: &mut Section<'a>, cluster: &Layer<'a>) -> Vec<Network<'a>> {
+    let mut networks: Vec<Network<'a>> = Vec::new();
+    for item in root.take("network").map(|item| item.items()).unwrap_or_default() {
+        let Some(mut section) = item.section() else { continue };
+        let name = section
+            .need("name", "write the name that its subnets give as their network")
+            .and_then(|item| item.text().map(str::to_owned));
+        let layer = cluster.with(&mut section);
+        section.finish();
+        let Some(name) = name else { continue };
+        if let Some(first) = networks.iter().find(|known| known.name == name) {
+            item.fail(format!("{name} is already described by {}; join the two", first.item.path));
+            continue;
+        }
+        networks.push(Network { name, item, layer });
+    }
+    networks
+}
+
+/// A network without subnets is a name that was mistyped somewhere.
+pub(super) fn check_used(networks: &[Network<'_>], subnets: &[SubnetDraft<'_>]) {
+    for network in networks {
+        if !subnets.iter().any(|subnet| subnet.network.as_ref() == Some(&network.name)) {
+            network.item.fail(format!(
+                "no subnet says network = \"{}\"; correct one of the names or remove it",
+                network.name
+            ));
+        }
+    }
+}
