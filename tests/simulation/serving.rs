@@ -588,29 +588,20 @@ fn settings(variant: usize) -> Settings {
         3 => &[(9, 2)],
         _ => &[],
     };
-    let reservations = reserved.iter().map(|(address, client)| Reservation {
-        key: ReservationKey::Hardware(replication_ledger::HardwareAddress::new(
-            1,
-            &[2, 0, 0, 0, 0, *client],
-        )),
-        address: address_of(*address),
-        host_name: None,
-        options: Vec::new(),
+    let reservations = reserved.iter().map(|(address, client)| {
+        let hardware = replication_ledger::HardwareAddress::new(1, &[2, 0, 0, 0, 0, *client]);
+        Reservation::new(ReservationKey::Hardware(hardware), address_of(*address))
     });
     let subnet = Subnet {
-        prefix: Prefix { address: address_of(0), len: 24 },
-        network: None,
         pools: vec![AddressRange { first: address_of(1), last: address_of(last) }],
-        relays: Vec::new(),
-        options: Vec::new(),
         lease: LeaseTimes {
             default_seconds: LEASE_SECONDS,
             min_seconds: 1,
             max_seconds: LEASE_SECONDS,
             ..LeaseTimes::default()
         },
-        next_server: Ipv4Addr::UNSPECIFIED,
         reservations: reservations.collect(),
+        ..Subnet::new(Prefix { address: address_of(0), len: 24 })
     };
     let mclt_seconds = if variant % 5 == 4 { MCLT_SECONDS / 2 } else { MCLT_SECONDS };
     Settings {
