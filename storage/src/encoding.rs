@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version written now, and the only one read. 2: leasequery settings grew. 3: what members do without a quorum;
-/// settings about clients.
+/// settings about clients; which promise a release ends.
 const VERSION: u8 = 3;
 
 /// A log entry as the same bytes in the leader, the log, on the wire and in the followers.

@@ -2,7 +2,7 @@
 
 use crate::members::{Entry, Leading, Payload, Voters};
 use crate::oracle::Proof;
-use crate::world::{Envelope, ISOLATION_DELAY_MILLIS, PATIENCE_MILLIS, World, trace};
+use crate::world::{Envelope, ISOLATION_DELAY_MILLIS, World, trace};
 use replication_ledger::{
     Batch, BootStamp, Command, LedgerView, MemberId, Merged, Outcome, Parcel, Round, Stamp,
     Timestamp, apply,
@@ -274,7 +274,7 @@ impl World {
 
     pub(crate) fn deliver(&mut self, envelope: Envelope) {
         self.steps += 1;
-        let Envelope { from, to, lineage, sent, message } = envelope;
+        let Envelope { from, to, lineage, message } = envelope;
         if self.cut[from][to] || !self.members[to].awake(self.now) {
             return;
         }
@@ -320,9 +320,7 @@ impl World {
                 }
             }
             Message::Parcel(parcel) => {
-                let late = self.now - sent > PATIENCE_MILLIS;
-                let gives_up = parcel.commands.iter().any(crate::world::gives_up);
-                if self.members[to].leading.is_some() && !(late && gives_up) {
+                if self.members[to].leading.is_some() {
                     self.append(to, vec![parcel]);
                 }
             }

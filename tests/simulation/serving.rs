@@ -108,7 +108,7 @@ impl World {
             lineage: self.members[me].lineage,
             proof,
         };
-        if self.clients[client].quiet_until > asked + PATIENCE_MILLIS {
+        if self.clients[client].gave_up_at >= asked {
             // It gave the address up after asking: the late reply is not taken.
             return;
         }
@@ -458,16 +458,20 @@ impl World {
         let Some(address) = self.oracle.held_by(&key, self.now) else { return };
         trace!(self, "client {client} gives {address} up at member {me}");
         self.oracle.given_up(address, &key, self.now);
-        self.clients[client].quiet_until = self.now + 2 * PATIENCE_MILLIS;
+        let quiet = [0, 0, 500, 2 * PATIENCE_MILLIS][self.draws.below(4)];
+        self.clients[client].quiet_until = self.now + quiet;
+        self.clients[client].gave_up_at = self.now;
         self.look(me);
         let quarantine_seconds = declines.then_some(40);
         match self.members[me].mode {
             Mode::Quorum | Mode::Sole => {
+                let known = self.members[me].table.binding(address);
+                let Some(base_index) = known.map(|binding| binding.changed_index) else { return };
                 let command = match quarantine_seconds {
                     Some(quarantine_seconds) => {
-                        Command::Decline { address, client: key, quarantine_seconds }
+                        Command::Decline { address, client: key, base_index, quarantine_seconds }
                     }
-                    None => Command::Release { address, client: key },
+                    None => Command::Release { address, client: key, base_index },
                 };
                 self.propose(me, vec![command], Purpose::Other);
             }

@@ -4,7 +4,7 @@ use crate::draws::Draws;
 use crate::members::{MEMBERS_LEN_MAX, Member};
 use crate::oracle::Oracle;
 use crate::raft::Message;
-use replication_ledger::{ClientKey, Command, HardwareAddress, MemberId, Role};
+use replication_ledger::{ClientKey, HardwareAddress, MemberId, Role};
 use std::collections::BTreeSet;
 
 pub(crate) const ISOLATION_DELAY_MILLIS: i64 = 1_000;
@@ -22,7 +22,6 @@ pub(crate) struct Envelope {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) lineage: u64,
-    pub(crate) sent: i64,
     pub(crate) message: Message,
 }
 
@@ -30,8 +29,10 @@ pub(crate) struct Envelope {
 pub(crate) struct Client {
     pub(crate) key: ClientKey,
     pub(crate) hardware: HardwareAddress,
-    /// It asks for nothing before this: what it released is on its way through the cluster.
+    /// It asks for nothing before this.
     pub(crate) quiet_until: i64,
+    /// When it last gave something up: replies to what it asked before are not taken.
+    pub(crate) gave_up_at: i64,
     /// The member that it mostly asks.
     pub(crate) prefers: usize,
 }
@@ -97,11 +98,6 @@ macro_rules! trace {
 }
 pub(crate) use trace;
 
-/// A release that overtakes a later promise would end it; clients wait before they ask again, and so do connections.
-pub(crate) fn gives_up(command: &Command) -> bool {
-    matches!(command, Command::Release { .. } | Command::Decline { .. })
-}
-
 impl World {
     pub(crate) fn new(seed: u64, tracing: bool) -> World {
         let mut draws = Draws::new(seed);
@@ -109,7 +105,13 @@ impl World {
         let clients = (0..clients as u8).map(|number| {
             let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, number]);
             let key = ClientKey::from_hardware(&hardware);
-            Client { key, hardware, quiet_until: 0, prefers: usize::from(number % 2) }
+            Client {
+                key,
+                hardware,
+                quiet_until: 0,
+                gave_up_at: 0,
+                prefers: usize::from(number % 2),
+            }
         });
         let mut world = World {
             now: START_MILLIS,
@@ -188,10 +190,9 @@ impl World {
             return;
         }
         let lineage = self.members[from].lineage;
-        let held_back = !self.healed
-            && matches!(&message, Message::Parcel(parcel) if !parcel.commands.iter().any(gives_up))
-            && self.draws.one_in(40);
-        let envelope = Envelope { from, to, lineage, sent: self.now, message };
+        let held_back =
+            !self.healed && matches!(&message, Message::Parcel(_)) && self.draws.one_in(40);
+        let envelope = Envelope { from, to, lineage, message };
         if held_back && self.held_back.len() < 8 {
             return self.held_back.push(envelope);
         }

@@ -103,13 +103,14 @@ impl<T: LedgerTable> Applying<'_, T> {
                 self.check_session(sender, session)?;
                 self.bind(sender, *bind)
             }
-            Command::Release { address, client } => {
+            Command::Release { address, client, base_index } => {
                 self.check_session(sender, session)?;
-                self.end_for_client(address, &client, Event::Release, None)
+                self.end_for_client(address, &client, base_index, Event::Release, None)
             }
-            Command::Decline { address, client, quarantine_seconds } => {
+            Command::Decline { address, client, base_index, quarantine_seconds } => {
                 self.check_session(sender, session)?;
-                self.end_for_client(address, &client, Event::Decline, Some(quarantine_seconds))
+                let quarantine = Some(quarantine_seconds);
+                self.end_for_client(address, &client, base_index, Event::Decline, quarantine)
             }
             Command::Reset { address } => self.reset(address),
             Command::Expire { addresses } => Ok(self.each(&addresses, Self::expire)),
@@ -199,17 +200,24 @@ impl<T: LedgerTable> Applying<'_, T> {
         }
     }
 
+    /// Ends the promise that the client gave up, and no later one: the command may have lain in a queue for long.
+    // [AV-I3] As for a merged release: it ends only the very promise it was made for.
     fn end_for_client(
         &mut self,
         address: Ipv4Addr,
         client: &ClientKey,
+        base_index: u64,
         event: Event,
         quarantine_seconds: Option<u32>,
     ) -> Applied {
         let (index, stamp) = (self.index, self.stamp);
+        let known = self.table.binding(address).filter(|binding| binding.client == *client);
+        let known = known.ok_or(Refusal::NoSuchBinding)?;
+        if known.changed_index > base_index && !is_broken(Tooth::LateReleaseTaken) {
+            return Err(Refusal::PromisedSince);
+        }
         let ended = self.table.amend(address, |binding| {
-            let theirs = binding.client == *client;
-            if !theirs || !binding.advance(event, stamp.latest) {
+            if !binding.advance(event, stamp.latest) {
                 return false;
             }
             binding.end_index = index;

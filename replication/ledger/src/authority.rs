@@ -228,7 +228,8 @@ impl Authority {
             Some(from) => Bound::Until(from.plus_millis(mclt_millis)),
             None => Bound::Over,
         };
-        let held_lost = held_lost && !is_broken(Tooth::LostPairUnbounded);
+        // No tooth: nothing is committed in a plain pair that this member's log does not hold, and the change to the pair itself needed that
+        // log, with the loss and all that followed from it. So its view has what was given away, whether it is bounded or not.
         match standing {
             VoterStanding::NoVoter => Bound::Over,
             VoterStanding::PlainPair if !held_lost => match self.broken_since {
@@ -332,7 +333,8 @@ impl EchoBook {
     }
 
     /// The leader knows an entry of its own term to be committed.
-    // Condition (a): before that it may not know what the former leader committed, a loss for one.
+    // Condition (a): before that it may not know what the former leader committed, a loss for one. No tooth: (b) is asked of the whole log,
+    // which holds every loss that an earlier leader committed, and a later leader's comes after a round that a quorum still acknowledged here.
     pub fn own_term_committed(&mut self) {
         self.own_term_committed = true;
     }
@@ -362,8 +364,7 @@ impl EchoBook {
     }
 
     fn may_vouch(&self, holds_lost: bool) -> bool {
-        let committed = self.own_term_committed || is_broken(Tooth::EchoBeforeCommit);
-        committed && (!holds_lost || is_broken(Tooth::EchoToLost))
+        self.own_term_committed && (!holds_lost || is_broken(Tooth::EchoToLost))
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Command {
         address: Ipv4Addr,
         /// The client that holds it.
         client: ClientKey,
+        /// The promise that it gives up: [`crate::Binding::changed_index`] as the sender saw it.
+        base_index: u64,
     },
     /// The client found its address in use.
     Decline {
@@ -48,6 +50,8 @@ pub enum Command {
         address: Ipv4Addr,
         /// The client that held it.
         client: ClientKey,
+        /// The promise that it gives up: [`crate::Binding::changed_index`] as the sender saw it.
+        base_index: u64,
         /// How long nobody may have it, in seconds.
         quarantine_seconds: u32,
     },
@@ -184,6 +188,8 @@ pub enum Refusal {
     Declined,
     /// The client does not hold this address.
     NoSuchBinding,
+    /// The address was promised to the same client again since.
+    PromisedSince,
     /// The member id is or was in use.
     MemberIdUsed,
     /// No such member.
@@ -220,6 +226,7 @@ impl Refusal {
             Refusal::Disowned => "disowned",
             Refusal::Declined => "declined",
             Refusal::NoSuchBinding => "no_such_binding",
+            Refusal::PromisedSince => "promised_since",
             Refusal::MemberIdUsed => "member_id_used",
             Refusal::NoSuchMember => "no_such_member",
             Refusal::LastServer => "last_server",
@@ -247,6 +254,7 @@ impl std::fmt::Display for Refusal {
             Refusal::Disowned => "the address is moving from one owner to another",
             Refusal::Declined => "the address is in quarantine after a decline",
             Refusal::NoSuchBinding => "the client does not hold this address",
+            Refusal::PromisedSince => "the address was promised to the client again since",
             Refusal::MemberIdUsed => "the member id is or was in use",
             Refusal::NoSuchMember => "there is no such member",
             Refusal::LastServer => "the last server cannot be removed",

@@ -67,7 +67,7 @@ fn applied() -> (MapTable, u64) {
     commit(A, Command::Configure { replaces_revision: 0, settings: Box::new(settings()) });
     commit(A, Command::Bind(Box::new(bind(1, 1))));
     commit(A, Command::Bind(Box::new(bind(2, 2))));
-    commit(A, Command::Release { address: ip(2), client: client(2) });
+    commit(A, Command::Release { address: ip(2), client: client(2), base_index: u64::MAX });
     commit(B, Command::Bind(Box::new(bind(5, 5))));
     (table, index)
 }
@@ -127,7 +127,12 @@ fn what_is_not_known_to_be_committed_restricts_and_never_permits() {
     check(vec![command(3, 7)], 3, 8, not_alone);
     check(vec![command(3, 7), command(3, 8)], 3, 7, not_alone);
     check(vec![command(6, 7)], 6, 7, Err(Refusal::NotOwner));
-    check(vec![Command::Release { address: ip(1), client: client(1) }], 1, 1, not_alone);
+    check(
+        vec![Command::Release { address: ip(1), client: client(1), base_index: u64::MAX }],
+        1,
+        1,
+        not_alone,
+    );
     check(vec![Command::Expire { addresses: vec![ip(1)] }], 1, 1, not_alone);
     check(vec![Command::Free { addresses: vec![ip(2)] }], 2, 7, not_alone);
     let (first, last) = (ip(3), ip(6));

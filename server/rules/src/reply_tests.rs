@@ -154,6 +154,7 @@ fn a_refusal_that_says_nothing_about_the_address_is_met_with_silence() {
     let ask = Ask::renewing(1, address);
     scene.commit(1, Command::ContactLost { member: scene.me.id });
     assert_eq!(scene.serve(&ask).unwrap_err(), crate::DropReason::Refused(Refusal::StaleSession));
-    let outcome = scene.commit(2, Command::Release { address, client: client(1) });
+    let outcome =
+        scene.commit(2, Command::Release { address, client: client(1), base_index: u64::MAX });
     assert!(matches!(outcome, Outcome::Done { .. }));
 }

@@ -143,7 +143,10 @@ fn every_row_of_the_merge_table() {
     check(nothing, 1, 1, 200, Merged::Active, Some((Active, 1, 3600)));
     // Ended, same last client.
     let released: Prepare = |cluster| {
-        cluster.commit(A, Command::Release { address: ip(1), client: client(1) });
+        cluster.commit(
+            A,
+            Command::Release { address: ip(1), client: client(1), base_index: u64::MAX },
+        );
     };
     check(released, 1, 1, 9000, Merged::Active, Some((Active, 1, 9000)));
     check(released, 1, 2, 9000, Merged::Conflict, Some((Released, 1, 0)));
@@ -169,13 +172,19 @@ fn every_row_of_the_merge_table() {
     // A decline by the same client: the newer of the two, and nobody else before either is over.
     let declined: Prepare = |cluster| {
         let (address, client) = (ip(1), client(1));
-        cluster.commit(A, Command::Decline { address, client, quarantine_seconds: 50 });
+        cluster.commit(
+            A,
+            Command::Decline { address, client, base_index: u64::MAX, quarantine_seconds: 50 },
+        );
     };
     check(declined, 1, 1, 9000, Merged::Active, Some((Active, 1, 9000)));
     let declined_later: Prepare = |cluster| {
         cluster.now += 200;
         let (address, client) = (ip(1), client(1));
-        cluster.commit(A, Command::Decline { address, client, quarantine_seconds: 50 });
+        cluster.commit(
+            A,
+            Command::Decline { address, client, base_index: u64::MAX, quarantine_seconds: 50 },
+        );
     };
     check(declined_later, 1, 1, 9000, Merged::History, Some((Declined, 1, 9000)));
 }
@@ -189,7 +198,7 @@ fn a_record_is_merged_once_and_in_order() {
     let outcome = cluster.commit(A, Command::Merge(Box::new(second.clone())));
     assert_eq!(outcome, Outcome::Refused(Refusal::MergeGap));
     assert_eq!(cluster.merge(first.clone()), Merged::Active);
-    cluster.commit(A, Command::Release { address: ip(2), client: client(5) });
+    cluster.commit(A, Command::Release { address: ip(2), client: client(5), base_index: u64::MAX });
     assert_eq!(cluster.merge(first), Merged::Known, "a duplicate revives nothing");
     assert_eq!(cluster.shown(2).map(|shown| shown.0), Some(BindingState::Released));
     assert_eq!(cluster.merge(second.clone()), Merged::Active);

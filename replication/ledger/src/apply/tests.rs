@@ -193,7 +193,10 @@ fn an_ended_address_waits_for_every_server_before_another_client() {
     let check = |settled: &[MemberId], free: bool| {
         let mut cluster = Cluster::new();
         cluster.bind(A, "10.0.0.1", 1);
-        cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+        cluster.done(
+            A,
+            Command::Release { address: ip("10.0.0.1"), client: client(1), base_index: u64::MAX },
+        );
         assert_eq!(cluster.bind(A, "10.0.0.1", 2), refused(Refusal::NotYetFree));
         cluster.settle(settled);
         cluster.housekeeping();
@@ -211,7 +214,10 @@ fn an_ended_address_waits_for_every_server_before_another_client() {
 fn until_it_is_free_the_last_client_may_come_back() {
     let mut cluster = Cluster::new();
     cluster.bind(A, "10.0.0.1", 1);
-    cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+    cluster.done(
+        A,
+        Command::Release { address: ip("10.0.0.1"), client: client(1), base_index: u64::MAX },
+    );
     assert!(is_bound(cluster.bind(B, "10.0.0.1", 1)));
     assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Active));
 }
@@ -222,7 +228,10 @@ fn a_lost_server_is_waited_for_by_the_log_s_time() {
     let mut cluster = Cluster::new();
     cluster.bind(A, "10.0.0.1", 1);
     cluster.done(A, Command::ContactLost { member: B });
-    cluster.done(A, Command::Release { address: ip("10.0.0.1"), client: client(1) });
+    cluster.done(
+        A,
+        Command::Release { address: ip("10.0.0.1"), client: client(1), base_index: u64::MAX },
+    );
     cluster.settle(&[A, B]);
     cluster.now += 3600 + 9;
     cluster.command(W, Command::Expire { addresses: vec![] });
@@ -257,8 +266,12 @@ fn a_promise_ends_by_the_slowest_clock() {
 fn a_declined_address_is_left_alone_and_then_freed_in_two_steps() {
     let mut cluster = Cluster::new();
     cluster.bind(A, "10.0.0.1", 1);
-    let decline =
-        Command::Decline { address: ip("10.0.0.1"), client: client(1), quarantine_seconds: 1000 };
+    let decline = Command::Decline {
+        address: ip("10.0.0.1"),
+        client: client(1),
+        base_index: u64::MAX,
+        quarantine_seconds: 1000,
+    };
     cluster.done(A, decline);
     assert_eq!(cluster.bind(A, "10.0.0.1", 1), refused(Refusal::Declined));
     cluster.settle(&[A, B]);
@@ -464,6 +477,33 @@ fn members_join_once_and_leave_for_good() {
 }
 
 // proves [AV-Q1]
+// proves [AV-I3]
+#[test]
+fn a_release_or_a_decline_that_comes_late_ends_no_later_promise() {
+    let check = |late: fn(u64) -> Command| {
+        let mut cluster = Cluster::new();
+        cluster.bind(A, "10.0.0.1", 1);
+        let base_index = cluster.index;
+        cluster.bind(B, "10.0.0.1", 1);
+        assert_eq!(cluster.command(A, late(base_index)), refused(Refusal::PromisedSince));
+        assert_eq!(cluster.state("10.0.0.1"), Some(BindingState::Active));
+        cluster.done(A, late(base_index + 1));
+        assert_ne!(cluster.state("10.0.0.1"), Some(BindingState::Active));
+    };
+    let address = ip("10.0.0.1");
+    check(|base_index| Command::Release { address: ip("10.0.0.1"), client: client(1), base_index });
+    check(|base_index| Command::Decline {
+        address: ip("10.0.0.1"),
+        client: client(1),
+        base_index,
+        quarantine_seconds: 60,
+    });
+    let mut cluster = Cluster::new();
+    cluster.bind(A, "10.0.0.1", 1);
+    let others = Command::Release { address, client: client(2), base_index: u64::MAX };
+    assert_eq!(cluster.command(A, others), refused(Refusal::NoSuchBinding));
+}
+
 #[test]
 fn a_command_applied_twice_changes_nothing_that_matters() {
     let mut cluster = Cluster::new();
@@ -473,7 +513,8 @@ fn a_command_applied_twice_changes_nothing_that_matters() {
     let twice = cluster.table.binding(ip("10.0.0.1")).cloned();
     let same = |binding: Option<Binding>| binding.map(|b| (b.state, b.client, b.until));
     assert_eq!(same(once), same(twice));
-    let release = Command::Release { address: ip("10.0.0.1"), client: client(1) };
+    let release =
+        Command::Release { address: ip("10.0.0.1"), client: client(1), base_index: u64::MAX };
     cluster.done(A, release.clone());
     assert_eq!(cluster.command(A, release), refused(Refusal::NoSuchBinding));
 }

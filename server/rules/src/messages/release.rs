@@ -31,12 +31,10 @@ pub(super) fn release<'m, V: LedgerView>(
         }
         Addressee::Several | Addressee::Me => {}
     }
-    let theirs = situation.view.binding(address).is_some_and(|binding| {
+    let binding = situation.view.binding(address).filter(|binding| {
         binding.client == request.client && binding.state == BindingState::Active
     });
-    if !theirs {
-        return Err(DropReason::UnknownClient);
-    }
+    let base_index = binding.ok_or(DropReason::UnknownClient)?.changed_index;
     offers.release(&request.client);
-    Ok(Intent::Record(Command::Release { address, client: request.client }))
+    Ok(Intent::Record(Command::Release { address, client: request.client, base_index }))
 }

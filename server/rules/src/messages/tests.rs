@@ -57,7 +57,7 @@ fn a_client_is_offered_what_it_has_then_had_then_wants_then_anything() {
         Ask::discover(1).address(50, ip("10.0.0.14")),
         Gives(Offer, "10.0.0.10"),
     );
-    scene.commit(1, Command::Release { address: first, client: client(1) });
+    scene.commit(1, Command::Release { address: first, client: client(1), base_index: u64::MAX });
     check(
         &mut scene,
         "had it",
@@ -310,7 +310,7 @@ fn a_client_that_reboots_is_judged_by_its_network_then_by_its_record() {
 fn a_free_address_that_a_client_had_is_no_ground_for_a_nak() {
     let mut scene = Scene::new();
     let address = scene.obtain(1);
-    scene.commit(1, Command::Release { address, client: client(1) });
+    scene.commit(1, Command::Release { address, client: client(1), base_index: u64::MAX });
     scene.settle();
     scene.commit(1, Command::Free { addresses: vec![address] });
     let other = Ask::init_reboot(1, ip("10.0.0.12"));
@@ -347,7 +347,15 @@ fn leases_are_extended_for_their_client_only() {
     check(&mut scene, "wrong link", Ask::rebinding(1, ip("10.9.0.10")), Naks);
     let far = Ask::renewing(1, ip("203.0.113.9"));
     check(&mut scene, "no subnet of ours", far, Drops(DropReason::NoSubnet));
-    scene.commit(1, Command::Decline { address, client: client(1), quarantine_seconds: 60 });
+    scene.commit(
+        1,
+        Command::Decline {
+            address,
+            client: client(1),
+            base_index: u64::MAX,
+            quarantine_seconds: 60,
+        },
+    );
     check(&mut scene, "declined", Ask::renewing(1, address), Naks);
 }
 
