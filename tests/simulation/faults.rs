@@ -1,6 +1,7 @@
 //! What goes wrong, and what operators do.
 
 use crate::members::{MEMBERS_LEN_MAX, Payload, Phase, Purpose, Voters};
+use crate::oracle::address_of;
 use crate::world::{LEASE_SECONDS, World, trace};
 use replication_ledger::{
     Authority, Batch, Bound, Command, JournalRecord, LedgerView, Lossy, MapTable, MemberId, Mode,
@@ -26,6 +27,7 @@ impl World {
             71..=73 => self.configure_any(),
             74..=75 => self.destroy_any(),
             76..=81 => self.rejoin_any(),
+            82..=83 => self.reset_any(),
             _ => self.tell_a_story(),
         }
     }
@@ -183,6 +185,15 @@ impl World {
         let variant = self.draws.below(5);
         trace!(self, "configuration {variant}");
         self.configure(me, variant);
+    }
+
+    /// An operator ends a lease; its client is not asked.
+    fn reset_any(&mut self) {
+        let leaders = self.leaders();
+        let Some(me) = self.draws.pick(&leaders).copied() else { return };
+        let address = address_of(1 + self.draws.below(9));
+        trace!(self, "an operator resets {address}");
+        self.propose(me, vec![Command::Reset { address }], Purpose::Other);
     }
 
     fn drain_any(&mut self) {

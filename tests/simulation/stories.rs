@@ -2,20 +2,25 @@
 //! time would come upon them too rarely.
 
 use crate::members::MEMBERS_LEN_MAX;
+use crate::traces::Story;
 use crate::world::{World, trace};
 use replication_ledger::Role;
 
 impl World {
     pub(crate) fn tell_a_story(&mut self) {
-        match self.draws.below(10) {
+        match self.draws.below(20) {
             0..=2 => self.long_isolation(),
             3..=4 => self.short_contact_between_isolations(),
             5..=6 => self.crash_while_unknown(),
-            _ => self.partner_down_story(),
+            7..=9 => self.partner_down_story(),
+            _ => {
+                let story = self.draws.pick(&Story::ALL).copied();
+                story.into_iter().for_each(|story| self.tell(story));
+            }
         }
     }
 
-    fn voters_now(&self) -> Vec<usize> {
+    pub(crate) fn voters_now(&self) -> Vec<usize> {
         let leader =
             self.leaders().into_iter().find(|me| self.members[*me].lineage == self.lineages);
         let voters = leader.and_then(|me| self.members[me].voters()).map(|voters| voters.all());
@@ -23,7 +28,7 @@ impl World {
         voters.unwrap_or_default().iter().map(|id| id.0 as usize - 1).filter(up).collect()
     }
 
-    fn cut_off(&mut self, me: usize) {
+    pub(crate) fn cut_off(&mut self, me: usize) {
         trace!(self, "member {me} is cut off");
         for other in 0..MEMBERS_LEN_MAX {
             self.cut[me][other] = true;
@@ -31,7 +36,7 @@ impl World {
         }
     }
 
-    fn any_server(&mut self) -> Option<usize> {
+    pub(crate) fn any_server(&mut self) -> Option<usize> {
         let servers: Vec<usize> = self
             .voters_now()
             .into_iter()
@@ -40,7 +45,7 @@ impl World {
         self.draws.pick(&servers).copied()
     }
 
-    fn plain_steps(&mut self, count: usize) {
+    pub(crate) fn plain_steps(&mut self, count: usize) {
         for _ in 0..count {
             if self.failure.is_none() {
                 self.plain_step();
@@ -48,13 +53,13 @@ impl World {
         }
     }
 
-    fn busy_up_to(&mut self, seconds: usize) {
+    pub(crate) fn busy_up_to(&mut self, seconds: usize) {
         let seconds = self.draws.below(seconds + 1);
         self.busy(seconds);
     }
 
     /// Everything works before the plot begins.
-    fn prologue(&mut self) {
+    pub(crate) fn prologue(&mut self) {
         self.mend_all();
         self.busy_up_to(25);
     }

@@ -30,7 +30,8 @@ impl World {
             900..=955 => self.house_any(),
             956..=963 => self.stand_any(),
             964..=991 => self.time_passes(),
-            992..=995 => self.check_replies(),
+            992..=994 => self.check_replies(),
+            995 => self.plan_wrongly(),
             _ => self.deliver_late(),
         }
     }
@@ -72,6 +73,14 @@ impl World {
         match self.draws.one_in(3) {
             true => self.sync_journal(me),
             false => self.sync_log(me),
+        }
+    }
+
+    /// Proposals that no planning would make: `apply` is what they must not get past.
+    fn plan_wrongly(&mut self) {
+        let leaders = self.leaders();
+        if let Some(me) = self.draws.pick(&leaders).copied() {
+            self.propose_hastily(me);
         }
     }
 
@@ -178,7 +187,7 @@ impl World {
         self.deliver_all();
     }
 
-    fn deliver_all(&mut self) {
+    pub(crate) fn deliver_all(&mut self) {
         while !self.under_way.is_empty() {
             let envelope = self.under_way.remove(0);
             self.deliver(envelope);
