@@ -64,8 +64,12 @@ fn where_only_known_clients_are_served_the_others_are_ignored() {
     assert_eq!(fate(&mut scene, Ask::discover(200)), Ok(Offer));
     assert_eq!(fate(&mut scene, Ask::selecting(200, OUR_ID, ip("10.0.0.200"))), Ok(Ack));
     // A known client whose own address is not to be had gets one of the pool.
-    let decline =
-        Command::Decline { address: ip("10.0.0.200"), client: client(200), quarantine_seconds: 60 };
+    let decline = Command::Decline {
+        address: ip("10.0.0.200"),
+        client: client(200),
+        base_index: u64::MAX,
+        quarantine_seconds: 60,
+    };
     scene.commit(1, decline);
     let offer = scene.serve(&Ask::discover(200)).expect("an offer");
     assert_eq!(offer.header.yiaddr, ip("10.0.0.11"));
@@ -94,7 +98,10 @@ fn a_device_has_no_more_addresses_than_it_may() {
     assert_eq!(fate(&mut scene, Ask::renewing(1, ip("10.0.0.10"))), Ok(Ack));
     assert_eq!(fate(&mut scene, Ask::discover(4).relay(b"\x02\x05other")), Ok(Offer));
     assert_eq!(fate(&mut scene, Ask::discover(5)), Ok(Offer), "no device is named");
-    scene.commit(1, Command::Release { address: ip("10.0.0.10"), client: client(1) });
+    scene.commit(
+        1,
+        Command::Release { address: ip("10.0.0.10"), client: client(1), base_index: u64::MAX },
+    );
     assert_eq!(fate(&mut scene, discover(3)), Ok(Offer), "one was given back");
 }
 
