@@ -5,7 +5,7 @@
 //!
 //! **Model.** [`Alone`] is drawn up when the member becomes isolated: its applied state, a [`Narrowing`] by what is not known to be
 //! committed, and the blocks that it may have used before a crash (AV-Q8). Each promise is one [`JournalRecord`], which is put into
-//! an overlay over the applied state as soon as it is written, and answered when it is durable. [`IsolatedView`] is the
+//! an overlay over the applied state as soon as it is written, and answered when it is durable. [`MemberView`] is the
 //! two together as a [`LedgerView`], so that the rules for packets decide on it as on any other.
 //!
 //! **Rules.** AV-I1 to AV-I4 in [`Alone::promise`] and [`Alone::end`], AV-I6 in the view. An address goes to its client again, or is free and
@@ -22,14 +22,14 @@ use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerView;
 use crate::{
     AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind,
-    JournalRecord, MemberId, Narrowing, Octets, Refusal, Session, Timestamp,
+    JournalRecord, MemberId, MemberView, Narrowing, Octets, Refusal, Session, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 mod view;
 
-pub use view::IsolatedView;
+pub(crate) use view::IsolatedView;
 
 /// A member's knowledge while it is isolated, besides its applied state.
 #[derive(Clone, Debug)]
@@ -274,8 +274,8 @@ impl Alone {
     }
 
     /// The applied state with this on top.
-    pub fn view<'a, V: LedgerView>(&'a self, applied: &'a V) -> IsolatedView<'a, V> {
-        IsolatedView { applied, alone: self }
+    pub fn view<'a, V: LedgerView>(&'a self, applied: &'a V) -> MemberView<'a, V> {
+        MemberView::new(applied, Some(self))
     }
 
     /// The isolation in which the records are made.

@@ -30,6 +30,7 @@ pub mod invariants;
 mod isolated;
 mod leasequery_settings;
 mod map_table;
+mod member_view;
 mod merge;
 mod mode;
 mod narrowing;
@@ -37,6 +38,7 @@ mod octets;
 mod ownership;
 mod partner_down;
 mod past;
+mod past_with_journal;
 pub mod planning;
 mod reservations;
 mod reuse;
@@ -61,12 +63,13 @@ pub use client_rules::{Authoritative, Boot, BootpService, ClientRules, Reception
 pub use command::{Bind, Command, Outcome, Refusal};
 pub use globals::{Globals, Lost, Member, Role};
 pub use identity::{ClientKey, HardwareAddress, MemberId, Session};
-pub use isolated::{Alone, AloneGrant, IsolatedView, Moment};
+pub use isolated::{Alone, AloneGrant, Moment};
 pub use leasequery_settings::{
     ActiveLeasequerySettings, AuthenticationProtocol, DraftNumbers, LeasequeryDialect,
     LeasequeryKind, LeasequerySecret, LeasequerySettings, RequestorSettings,
 };
 pub use map_table::{MapPast, MapTable};
+pub use member_view::MemberView;
 pub use merge::{
     CONFLICTS_LEN_MAX, Conflict, JournalKind, JournalRecord, Merged, StandingBinding,
     merged_sequence, plan_merges,
@@ -79,6 +82,7 @@ pub use partner_down::{
     Assertion, Lossy, PartnerDown, lease_seconds_max, plan_assertion, plan_return, waits_for_unseen,
 };
 pub use past::{BindingKey, PastLost, PastView};
+pub use past_with_journal::PastWithJournal;
 pub use reservations::{Reservation, ReservationKey};
 pub use reuse::{authority_over, settled_everywhere};
 pub use settings::{AddressRange, LeaseTimes, OptionValue, Prefix, Settings, Subnet};

@@ -100,7 +100,7 @@ pub trait LedgerTable: LedgerView {
 /// What every implementation of [`LedgerTable`] must do, as one function for their tests.
 pub mod contract {
     use super::*;
-    use crate::{BindingState, Holder, MapTable};
+    use crate::{BindingState, Holder, MapTable, MemberView};
 
     /// Drives `table`, which must be empty, and the plain table through the same steps, drawn from `seed`, and compares
     /// every answer.
@@ -150,10 +150,12 @@ pub mod contract {
                 }
             }
             compare(&table, &model, &mut random);
+            // What holds for a table holds for the view of a member that is not isolated.
+            compare(&MemberView::new(&table, None), &model, &mut random);
         }
     }
 
-    fn compare(table: &impl LedgerTable, model: &MapTable, random: &mut Draws) {
+    fn compare(table: &impl LedgerView, model: &MapTable, random: &mut Draws) {
         assert_eq!(table.globals(), model.globals());
         let address = Ipv4Addr::from(0x0a00_0000 + random.below(300) as u32);
         assert_eq!(table.binding(address), model.binding(address));

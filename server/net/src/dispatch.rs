@@ -95,7 +95,7 @@ fn consider<P: Promiser>(
     service: &Service<P>,
     datagram: &Datagram<'_>,
     place: Place,
-    situation: &Situation<'_, P::View>,
+    situation: &Situation<'_, P::View<'_>>,
     offers: &mut Offers,
     work: &mut Work,
     tally: &mut Tally,

@@ -100,10 +100,10 @@ impl<A: Archive> Connection<A> {
 struct Source<'a, A>(&'a A);
 
 impl<A: Archive> LeasequerySource for Source<'_, A> {
-    type View = A::View;
+    type View<'v> = A::View<'v>;
     type Past = A::Past;
 
-    fn with_view<R>(&self, look: impl FnOnce(&A::View) -> R) -> R {
+    fn with_view<R>(&self, look: impl for<'v> FnOnce(&A::View<'v>) -> R) -> R {
         self.0.with_view(look)
     }
 

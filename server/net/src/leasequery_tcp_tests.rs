@@ -71,7 +71,7 @@ impl Ledger {
 }
 
 impl Promiser for Ledger {
-    type View = MapTable;
+    type View<'v> = MapTable;
     type Error = &'static str;
 
     fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<&'static str>) {

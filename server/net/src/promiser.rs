@@ -1,6 +1,8 @@
 //! What the packet path and leasequery over TCP need of the cluster.
 
-use replication_ledger::{Command, LedgerView, Mode, Outcome, PastLost, PastView, Timestamp};
+use replication_ledger::{
+    Command, LedgerView, MemberView, Mode, Outcome, PastLost, PastView, Timestamp,
+};
 use replication_raft::{ChangeListener, Cluster, ProposeError, StateMachineStore, TokioRuntime};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -10,8 +12,8 @@ pub type OnOutcomes<E> = Box<dyn FnOnce(Vec<Result<Outcome, E>>) + Send>;
 
 /// A member of a cluster, as its packet path sees it.
 pub trait Promiser: Send + Sync + 'static {
-    /// The ledger as applied here.
-    type View: LedgerView;
+    /// The ledger as this member knows it, borrowed for one look.
+    type View<'a>: LedgerView;
     /// Why there is no outcome: the commands may or may not have been committed.
     type Error: Display + Send + 'static;
 
@@ -20,7 +22,7 @@ pub trait Promiser: Send + Sync + 'static {
     fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<Self::Error>);
 
     /// Looks at the ledger. Nothing is applied meanwhile, so `look` is quick.
-    fn with_view<R>(&self, look: impl FnOnce(&Self::View) -> R) -> R;
+    fn with_view<R>(&self, look: impl for<'a> FnOnce(&Self::View<'a>) -> R) -> R;
 
     /// What this member may do now.
     fn mode(&self) -> Mode;
@@ -45,15 +47,15 @@ pub trait Archive: Promiser {
 }
 
 impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
-    type View = S::Table;
+    type View<'a> = MemberView<'a, S::Table>;
     type Error = ProposeError;
 
     fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<ProposeError>) {
         Cluster::propose_many(self, commands, done);
     }
 
-    fn with_view<R>(&self, look: impl FnOnce(&S::Table) -> R) -> R {
-        look(&*self.view())
+    fn with_view<R>(&self, look: impl for<'a> FnOnce(&MemberView<'a, S::Table>) -> R) -> R {
+        look(&MemberView::new(&*self.view(), None))
     }
 
     fn mode(&self) -> Mode {
@@ -78,14 +80,14 @@ impl<S: StateMachineStore> Archive for Cluster<TokioRuntime, S> {
 }
 
 impl<P: Promiser> Promiser for Arc<P> {
-    type View = P::View;
+    type View<'a> = P::View<'a>;
     type Error = P::Error;
 
     fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<Self::Error>) {
         self.as_ref().propose_many(commands, done);
     }
 
-    fn with_view<R>(&self, look: impl FnOnce(&Self::View) -> R) -> R {
+    fn with_view<R>(&self, look: impl for<'a> FnOnce(&Self::View<'a>) -> R) -> R {
         self.as_ref().with_view(look)
     }
 

@@ -72,7 +72,7 @@ impl Cluster {
 }
 
 impl Promiser for Cluster {
-    type View = MapTable;
+    type View<'v> = MapTable;
     type Error = &'static str;
 
     fn propose_many(&self, commands: Vec<Command>, done: OnOutcomes<&'static str>) {

@@ -10,9 +10,15 @@ use std::net::Ipv4Addr;
 
 /// An isolated member's view: its applied state under its journal.
 #[derive(Debug)]
-pub struct IsolatedView<'a, V> {
-    pub(super) applied: &'a V,
-    pub(super) alone: &'a Alone,
+pub(crate) struct IsolatedView<'a, V> {
+    applied: &'a V,
+    alone: &'a Alone,
+}
+
+impl<'a, V: LedgerView> IsolatedView<'a, V> {
+    pub(crate) fn new(applied: &'a V, alone: &'a Alone) -> IsolatedView<'a, V> {
+        IsolatedView { applied, alone }
+    }
 }
 
 impl<V: LedgerView> IsolatedView<'_, V> {
@@ -23,7 +29,8 @@ impl<V: LedgerView> IsolatedView<'_, V> {
         }
     }
 
-    fn journaled(&self) -> impl Iterator<Item = &Binding> + '_ {
+    /// What the journal shows instead of the applied state, ascending by address.
+    pub(crate) fn journaled(&self) -> impl Iterator<Item = &Binding> + '_ {
         self.alone.overlay.values().filter(|journaled| {
             let applied = self.applied.binding(journaled.address);
             applied.is_none_or(|applied| journaled.cltt >= applied.cltt)

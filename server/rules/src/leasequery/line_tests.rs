@@ -31,7 +31,7 @@ pub(super) struct Copied {
 }
 
 impl LeasequerySource for Ledger {
-    type View = MapTable;
+    type View<'v> = MapTable;
     type Past = Copied;
 
     fn with_view<R>(&self, look: impl FnOnce(&MapTable) -> R) -> R {
