@@ -60,6 +60,29 @@ pub const EVENTS: &[(&str, &str)] = &[
         "member_joined",
         "A member came in with a one-time token. It learns the log first and votes later.",
     ),
+    (
+        "member_removed",
+        "A member was removed for good. What it may have promised is waited for, see `cluster \
+         status`.",
+    ),
+    (
+        "drain_begun",
+        "A member is to be emptied so that it can be stopped: its clients, its free addresses \
+         and the leadership go to the others.",
+    ),
+    ("drain_done", "A drained member can be stopped; nobody misses it. Said by the leader."),
+    (
+        "drain_given_up",
+        "All other servers are gone while this member was drained, so it serves again. Drain it \
+         anew when another one is back.",
+    ),
+    ("undrained", "A drained member gets its share of clients and free addresses again."),
+    (
+        "voters_reduced",
+        "Without the drained members the others would have been no quorum, so these vote no \
+         more until they are undrained. They go on replicating.",
+    ),
+    ("voters_not_reduced", "A drained member still votes, and is needed. It is tried again."),
     ("join_refused", "Somebody asked to join and may not; the reason says why. Nothing changed."),
     ("member_promoted", "A member has caught up and votes from now on."),
     (

@@ -500,7 +500,7 @@ impl World {
         let member = &self.members[me];
         let mut commands = Vec::new();
         if matches!(member.mode, Mode::Quorum | Mode::Sole) && member.role == Role::Server {
-            commands.extend(planning::plan_disowns(&member.table, member.id, |_| false));
+            commands.extend(planning::plan_disowns(&member.table, member.id, |_| Vec::new()));
         }
         if member.leading.is_some() {
             commands.extend(planning::plan_expiry(&member.table, 100));

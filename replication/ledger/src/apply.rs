@@ -427,6 +427,7 @@ impl<T: LedgerTable> Applying<'_, T> {
         }
         leaving.removed = true;
         leaving.lost = Some(Lost { at, index });
+        globals.draining.remove(&member);
         Ok(Outcome::Done { count: 1 })
     }
 

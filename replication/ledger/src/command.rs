@@ -194,7 +194,7 @@ pub enum Refusal {
     MemberIdUsed,
     /// No such member.
     NoSuchMember,
-    /// The last server cannot be removed.
+    /// The last server that serves can be neither removed nor drained.
     LastServer,
     /// Somebody else changed the configuration meanwhile.
     RevisionChanged,
@@ -257,7 +257,9 @@ impl std::fmt::Display for Refusal {
             Refusal::PromisedSince => "the address was promised to the client again since",
             Refusal::MemberIdUsed => "the member id is or was in use",
             Refusal::NoSuchMember => "there is no such member",
-            Refusal::LastServer => "the last server cannot be removed",
+            Refusal::LastServer => {
+                "it is the last server that serves: nobody else could answer its clients"
+            }
             Refusal::RevisionChanged => "the configuration was changed by somebody else meanwhile",
             Refusal::BadBuckets => "the bucket map names somebody who is not a server",
             Refusal::NotSettled => "not every server knows yet that the address was given up",

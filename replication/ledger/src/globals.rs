@@ -101,6 +101,12 @@ impl Globals {
         self.serving().into_iter().filter(|id| !self.draining.contains(id)).collect()
     }
 
+    /// True if this member is being drained and answers for nobody any more: what it owns is on its way to the others, and it
+    /// offers nothing of it to new clients.
+    pub fn gives_away(&self, member: MemberId) -> bool {
+        self.draining.contains(&member) && !self.buckets.owners().contains(&member)
+    }
+
     /// Every server whose word counts when an address changes hands: all that are enrolled, and the lost and
     /// removed ones until their authority is over.
     pub fn servers(&self) -> impl Iterator<Item = (MemberId, &Member)> {

@@ -4,7 +4,8 @@
 //! progress and balance do, so they may change freely between versions.
 
 use crate::view::LedgerView;
-use crate::{AddressRange, BucketMap, Command, Globals, Holder, MemberId, reuse};
+use crate::{AddressRange, Command, Globals, Holder, MemberId, reuse};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// Leader: promises and quarantines that are over, at most `limit`.
@@ -80,18 +81,19 @@ fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<C
     }
 }
 
-/// Every server: free space of its own that another one needs more. Held addresses (offered a moment ago) stay.
+/// Every server: free space of its own that another one needs more. Held addresses (offered a moment ago) stay; `held_in` lists
+/// those of a range, ascending.
 ///
 /// A server gives when another has less than half of what it has itself, and then half of the difference, so
 /// that the two are even afterwards and nothing swings back. While a move of a pool is under way it waits.
 pub fn plan_disowns(
     view: &impl LedgerView,
     me: MemberId,
-    is_held: impl Fn(Ipv4Addr) -> bool,
+    held_in: impl Fn(AddressRange) -> Vec<Ipv4Addr>,
 ) -> Vec<Command> {
     let globals = view.globals();
     if globals.draining.contains(&me) {
-        return plan_drain(view, me, is_held);
+        return plan_drain(globals, me, held_in);
     }
     let serving = globals.sharing();
     if serving.len() < 2 || !serving.contains(&me) {
@@ -107,26 +109,29 @@ pub fn plan_disowns(
         let counts = serving.iter().map(|id| view.free_count(*id, pool));
         let least = counts.min().unwrap_or(0);
         if least.saturating_mul(2) < mine && mine - least >= 2 {
-            disown_from_the_end(view, me, pool, (mine - least) / 2, &is_held, &mut commands);
+            disown_from_the_end(view, me, pool, (mine - least) / 2, &held_in, &mut commands);
         }
     }
     commands
 }
 
-/// A server that is being drained: everything that it owns, free or not, but what it offered a moment ago.
+/// A server that is being drained: everything that it owns, free or not, but what it offered a moment ago. It begins when nobody
+/// is its client any more: from then on it offers nothing of it ([`Globals::gives_away`]), so that no offer is overtaken.
 fn plan_drain(
-    view: &impl LedgerView,
+    globals: &Globals,
     me: MemberId,
-    is_held: impl Fn(Ipv4Addr) -> bool,
+    held_in: impl Fn(AddressRange) -> Vec<Ipv4Addr>,
 ) -> Vec<Command> {
-    let owned = view.globals().holders.iter();
-    let owned = owned.filter(|(_, holder)| *holder == Holder::Owned(me));
-    let pieces = owned.flat_map(|(range, _)| without_held(range, &is_held));
+    if !globals.gives_away(me) {
+        return Vec::new();
+    }
+    let owned = globals.holders.iter().filter(|(_, holder)| *holder == Holder::Owned(me));
+    let pieces = owned.flat_map(|(range, _)| without(range, &held_in(range)));
     pieces.map(|piece| Command::Disown { first: piece.first, last: piece.last }).collect()
 }
 
 /// What keeps a drained member from being stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainLeft {
     /// Buckets that are still its own.
     pub buckets: usize,
@@ -141,7 +146,7 @@ pub struct DrainLeft {
 impl DrainLeft {
     /// True if the member can be stopped and nobody misses it.
     pub fn is_done(self) -> bool {
-        self == DrainLeft { buckets: 0, owned: 0, moving: 0, unsettled: 0 }
+        self == DrainLeft::default()
     }
 }
 
@@ -168,7 +173,7 @@ fn disown_from_the_end(
     me: MemberId,
     pool: AddressRange,
     mut count: u64,
-    is_held: &impl Fn(Ipv4Addr) -> bool,
+    held_in: &impl Fn(AddressRange) -> Vec<Ipv4Addr>,
     commands: &mut Vec<Command>,
 ) {
     let owned: Vec<AddressRange> = view
@@ -185,7 +190,7 @@ fn disown_from_the_end(
         let free = view.free_count(me, part);
         let given = if free <= count { part } else { tail_with_free(view, me, part, count) };
         count = count.saturating_sub(view.free_count(me, given));
-        for piece in without_held(given, is_held) {
+        for piece in without(given, &held_in(given)) {
             commands.push(Command::Disown { first: piece.first, last: piece.last });
         }
     }
@@ -211,29 +216,36 @@ fn tail_with_free(
     AddressRange { first: low.into(), last: range.last }
 }
 
-/// Cuts held addresses out. Only few are ever held, so the walk asks for each address only in small ranges and
-/// otherwise lets `apply` refuse a late promise, which is safe.
-fn without_held(range: AddressRange, is_held: &impl Fn(Ipv4Addr) -> bool) -> Vec<AddressRange> {
-    const WALK_LEN_MAX: u64 = 4096;
-    if range.size() > WALK_LEN_MAX {
-        return vec![range];
-    }
-    let mut pieces: Vec<AddressRange> = Vec::new();
-    for address in (u32::from(range.first)..=u32::from(range.last)).map(Ipv4Addr::from) {
-        if is_held(address) {
-            continue;
+/// The parts of a range between these addresses of it, which ascend.
+fn without(range: AddressRange, held: &[Ipv4Addr]) -> Vec<AddressRange> {
+    let (mut next, end) = (u64::from(u32::from(range.first)), u64::from(u32::from(range.last)) + 1);
+    let cuts = held.iter().map(|address| u64::from(u32::from(*address))).chain([end]);
+    let mut pieces = Vec::new();
+    for cut in cuts {
+        if next < cut {
+            // Both lie inside `range`, so 32 bits are enough.
+            let (first, last) = ((next as u32).into(), ((cut - 1) as u32).into());
+            pieces.push(AddressRange { first, last });
         }
-        match pieces.last_mut() {
-            Some(piece) if u32::from(piece.last) + 1 == u32::from(address) => piece.last = address,
-            _ => pieces.push(AddressRange { first: address, last: address }),
-        }
+        next = cut + 1;
     }
     pieces
 }
 
-/// Leader: the bucket map that the servers in contact should share, if it is not so already [AV-Q7].
+/// Leader: the bucket map that the servers in contact should share, if it is not so already [AV-Q7]. A server that owns nothing
+/// yet, while others do, has nothing to answer new clients with: it gets its share when it has been granted something.
 pub fn plan_buckets(globals: &Globals) -> Option<Command> {
-    let buckets: BucketMap = globals.buckets.shared_by(&globals.sharing());
+    let sharing = globals.sharing();
+    let owners: BTreeSet<MemberId> = globals
+        .holders
+        .iter()
+        .filter_map(|(_, holder)| match holder {
+            Holder::Owned(owner) => Some(owner),
+            _ => None,
+        })
+        .collect();
+    let able: Vec<MemberId> = sharing.iter().copied().filter(|id| owners.contains(id)).collect();
+    let buckets = globals.buckets.shared_by(if able.is_empty() { &sharing } else { &able });
     (buckets != globals.buckets).then_some(Command::SetBuckets { buckets })
 }
 

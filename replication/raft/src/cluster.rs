@@ -5,13 +5,15 @@ use crate::clock::{Clock, Entropy, SteadyClock, parse_hex_u128};
 use crate::cluster_status::{ClusterStatus, MemberStatus};
 use crate::codec;
 use crate::contact::Contact;
+use crate::drain::Drains;
 use crate::error::{ClusterId, ProposeError, ReplicationError};
 use crate::identity::{Identity, Origin};
 use crate::limits;
 use crate::log_adapter::LogAdapter;
 use crate::member::{HeldCheck, Member, ModeListener};
-use crate::membership::{Newcomer, Operation, decode_result, stopped};
+use crate::membership::stopped;
 use crate::network::Peers;
+use crate::operation::{Newcomer, Operation, decode_result};
 use crate::packer::Packer;
 use crate::proposer::{OnOutcome, Proposer};
 use crate::returning::Returning;
@@ -119,7 +121,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         .await
         .map_err(stopped)?;
         started.started();
-        let nothing_held: HeldCheck = Arc::new(|_| false);
+        let nothing_held: HeldCheck = Arc::new(|_| Vec::new());
         let member = Arc::new(Member {
             identity,
             own,
@@ -141,6 +143,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             settled_index: AtomicU64::new(0),
             tokens: Mutex::default(),
             held: RwLock::new(nothing_held),
+            drains: Drains::default(),
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stopped: tokio::sync::Notify::new(),
@@ -318,10 +321,27 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         self.member.operate(Operation::Remove(member)).await
     }
 
+    /// Begins to empty a server, so that it can be stopped and nobody misses it. Works at any member; asked again it changes nothing.
+    /// [`MemberStatus::drain`] tells how far it has come.
+    ///
+    /// # Errors
+    /// If there is no such server, it is the last that serves, it is not in contact, or no quorum answers.
+    pub async fn drain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.member.operate(Operation::Drain(member)).await
+    }
+
+    /// Ends a drain: the member votes again and gets its share of clients and free space. Works at any member.
+    ///
+    /// # Errors
+    /// If there is no such server, it is a learner that is not in contact or not caught up, or no quorum answers.
+    pub async fn undrain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.member.operate(Operation::Undrain(member)).await
+    }
+
     /// Hands the leadership to a member. Works at any member.
     ///
     /// # Errors
-    /// If it is no voter or not caught up, or no quorum answers.
+    /// If it is no voter, not caught up or drained, or no quorum answers.
     pub async fn transfer_leader(&self, to: MemberId) -> Result<(), ReplicationError> {
         self.member.operate(Operation::Transfer(to)).await
     }
@@ -378,6 +398,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
                 clock_skew_nanos: heard.map_or(0, |heard| heard.skew_nanos),
                 round_trip: heard.map_or(Duration::ZERO, |heard| heard.round_trip),
                 heard_ago: heard.map(|heard| heard.heard_at.elapsed()),
+                drain: member.drain_progress(id),
             }
         });
         ClusterStatus {

@@ -1,5 +1,6 @@
 //! The cluster as one member sees it, as values.
 
+use crate::drain::DrainProgress;
 use crate::error::ClusterId;
 use replication_ledger::{MemberId, Mode, Role};
 use std::time::Duration;
@@ -66,4 +67,6 @@ pub struct MemberStatus {
     pub round_trip: Duration,
     /// How long ago it was heard.
     pub heard_ago: Option<Duration>,
+    /// How far its drain has come; none if it is not drained.
+    pub drain: Option<DrainProgress>,
 }

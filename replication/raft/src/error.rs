@@ -100,13 +100,35 @@ pub enum ReplicationError {
         /// The id.
         member: MemberId,
     },
-    /// The member is too far behind to lead.
-    #[error("member {member} is {entries_behind} log entries behind and cannot take over yet")]
+    /// The member is too far behind to lead or to vote.
+    #[error(
+        "member {member} is {entries_behind} log entries behind; try again when it has caught up"
+    )]
     NotCaughtUp {
         /// The id.
         member: MemberId,
         /// How far.
         entries_behind: u64,
+    },
+    /// The leader does not hear the member, and without it this cannot be done.
+    #[error(
+        "member {member} is not in contact: start it or mend its network first; if it is gone for good, remove it"
+    )]
+    NotInContact {
+        /// The id.
+        member: MemberId,
+    },
+    /// A witness was to be drained.
+    #[error("member {member} is a witness: it serves nobody, so there is nothing to drain")]
+    DrainedWitness {
+        /// The id.
+        member: MemberId,
+    },
+    /// The member is being emptied so that it can be stopped: it shall not lead.
+    #[error("member {member} is drained and shall not lead; undrain it first")]
+    Drained {
+        /// The id.
+        member: MemberId,
     },
     /// The ledger refused the change.
     #[error("refused: {refusal}")]

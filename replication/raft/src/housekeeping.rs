@@ -30,6 +30,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 true => leading_since.or(Some(RT::Instant::now())),
                 false => None,
             };
+            self.mind_drains(leading_since.is_some()).await;
             let mut commands = Vec::new();
             if let Some(since) = leading_since {
                 commands.extend(self.lost_servers(since));
@@ -39,7 +40,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             if *self.mode.read() == Mode::Quorum && self.is_server() {
                 let held = Arc::clone(&self.held.read());
                 let view = self.ledger.view();
-                commands.extend(planning::plan_disowns(&*view, self.me(), |address| held(address)));
+                commands.extend(planning::plan_disowns(&*view, self.me(), |range| held(range)));
             }
             let time_behind = leading_since.is_some() && self.is_time_behind();
             if !commands.is_empty() || time_behind {
@@ -53,7 +54,10 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let mut commands = planning::plan_expiry(&*view, limits::HOUSEKEEPING_ADDRESSES_MAX);
         commands.extend(planning::plan_frees(&*view, limits::HOUSEKEEPING_ADDRESSES_MAX));
         commands.extend(planning::plan_grants(&*view));
-        commands.extend(planning::plan_buckets(view.globals()));
+        // A leader that is drained hands over first: buckets move when their new owners know at once.
+        if !view.globals().draining.contains(&self.me()) {
+            commands.extend(planning::plan_buckets(view.globals()));
+        }
         commands
     }
 
@@ -128,7 +132,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     }
 
     /// What a member said it had settled. It says so only in quorum mode and never takes it back, so it stays true.
-    fn settled_index_of(&self, member: MemberId) -> Option<u64> {
+    pub(crate) fn settled_index_of(&self, member: MemberId) -> Option<u64> {
         if member == self.me() {
             return Some(self.settled_index.load(Ordering::Acquire));
         }

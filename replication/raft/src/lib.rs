@@ -28,6 +28,7 @@ mod cluster_status;
 mod codec;
 mod contact;
 mod disk_ledger;
+mod drain;
 mod error;
 mod housekeeping;
 mod identity;
@@ -39,6 +40,7 @@ mod memory_ledger;
 mod messages;
 pub mod metrics;
 mod network;
+mod operation;
 mod packer;
 mod parcel_bytes;
 mod proposer;
@@ -54,6 +56,7 @@ pub use clock::{Clock, Entropy, ManualClock, SteadyClock, SystemClock};
 pub use cluster::{Cluster, Foundations, MemberOptions};
 pub use cluster_status::{ClusterStatus, MemberStatus};
 pub use disk_ledger::DiskLedger;
+pub use drain::DrainProgress;
 pub use error::{
     ClusterId, ErrorClass, HandshakeRefusal, Malformed, ProposeError, ReplicationError,
     TransportError,

@@ -3,6 +3,7 @@
 use crate::blocks::Blocks;
 use crate::clock::{Entropy, SteadyClock};
 use crate::contact::{Contact, Report};
+use crate::drain::Drains;
 use crate::error::ReplicationError;
 use crate::identity::Identity;
 use crate::limits;
@@ -20,7 +21,7 @@ use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
 use openraft::{AsyncRuntime, Instant, Raft, ServerState};
 use parking_lot::{Mutex, RwLock};
-use replication_ledger::{MemberId, Mode};
+use replication_ledger::{AddressRange, MemberId, Mode};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use tokio::sync::Notify;
 /// openraft's handle with our types.
 pub(crate) type RaftHandle<RT, S> = Raft<Types<RT>, StateMachine<RT, S>>;
 
-/// Says whether an address was offered to a client a moment ago.
-pub type HeldCheck = Arc<dyn Fn(Ipv4Addr) -> bool + Send + Sync>;
+/// Lists the addresses of a range that were offered to clients a moment ago, ascending.
+pub type HeldCheck = Arc<dyn Fn(AddressRange) -> Vec<Ipv4Addr> + Send + Sync>;
 /// Called with every new mode, on a task of this crate: it must be quick.
 pub type ModeListener = Arc<dyn Fn(Mode) + Send + Sync>;
 
@@ -60,6 +61,7 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     /// Join tokens and the boot time at which each is over.
     pub(crate) tokens: Mutex<BTreeMap<u128, u64>>,
     pub(crate) held: RwLock<HeldCheck>,
+    pub(crate) drains: Drains,
     /// openraft has stopped by itself. It does so when the disk fails, and only a restart brings it back.
     pub(crate) failed: AtomicBool,
     pub(crate) stopping: AtomicBool,

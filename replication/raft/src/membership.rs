@@ -9,91 +9,20 @@
 //! **Hazards.** A leader lost half-way: the request is done again by the next one, and every step that was done already is
 //! recognised. A joint membership that was left half-way is completed by the next change.
 
-use crate::codec::{self, Reader};
-use crate::error::{ClusterId, Malformed, ReplicationError};
+use crate::codec::Reader;
+use crate::error::{ClusterId, ReplicationError};
 use crate::identity::Origin;
 use crate::limits;
 use crate::member::Member;
+use crate::operation::{Newcomer, Operation, decode_result, encode_result};
 use crate::state_machine::StateMachineStore;
 use crate::transport::{Lane, Lineage, kind};
-use crate::types::MemberAddress;
 use bytes::Bytes;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{AsyncRuntime, ChangeMembers, Instant};
-use replication_ledger::{Command, LedgerView, MemberId, Outcome, Refusal, Role};
+use replication_ledger::{Command, LedgerView, MemberId, Outcome, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::time::Duration;
-use storage::encoding;
-
-/// A member that asks to be taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Newcomer {
-    pub(crate) member: MemberId,
-    pub(crate) address: MemberAddress,
-    pub(crate) server_identifier: Option<Ipv4Addr>,
-}
-
-impl Newcomer {
-    fn role(&self) -> Role {
-        if self.address.witness { Role::Witness } else { Role::Server }
-    }
-
-    pub(crate) fn write(&self, writer: &mut codec::Writer) {
-        writer.u64(self.member.0).member_address(&self.address);
-        writer.option(self.server_identifier, |writer, address| {
-            writer.u32(address.to_bits());
-        });
-    }
-
-    pub(crate) fn read(reader: &mut Reader) -> Result<Newcomer, Malformed> {
-        let member = MemberId(reader.u64()?);
-        let address = reader.member_address()?;
-        let server_identifier = reader.option(Reader::u32)?.map(Ipv4Addr::from_bits);
-        Ok(Newcomer { member, address, server_identifier })
-    }
-}
-
-/// What only the leader can do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Admit(Newcomer),
-    Remove(MemberId),
-    Transfer(MemberId),
-}
-
-impl Operation {
-    fn encode(&self) -> Bytes {
-        codec::encode(|writer| match self {
-            Operation::Admit(newcomer) => newcomer.write(writer.u8(0)),
-            Operation::Remove(member) => {
-                writer.u8(1).u64(member.0);
-            }
-            Operation::Transfer(member) => {
-                writer.u8(2).u64(member.0);
-            }
-        })
-    }
-
-    fn decode(body: Bytes) -> Result<Operation, Malformed> {
-        let mut reader = Reader::new("operation", body);
-        let operation = match reader.u8()? {
-            0 => Operation::Admit(Newcomer::read(&mut reader)?),
-            1 => Operation::Remove(MemberId(reader.u64()?)),
-            2 => Operation::Transfer(MemberId(reader.u64()?)),
-            _ => return Err(reader.malformed()),
-        };
-        reader.finish(operation)
-    }
-
-    fn what(&self) -> &'static str {
-        match self {
-            Operation::Admit(_) => "taking in the member",
-            Operation::Remove(_) => "removing the member",
-            Operation::Transfer(_) => "handing over the leadership",
-        }
-    }
-}
 
 impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// Founds a cluster of this member alone.
@@ -192,7 +121,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                     | ReplicationError::NoQuorum { .. })
             );
             if !again || RT::Instant::now() >= until || self.is_stopping() {
-                return done;
+                return match done {
+                    Err(ReplicationError::NotLeader { leader: None }) => {
+                        Err(ReplicationError::NoQuorum { what: operation.what() })
+                    }
+                    done => done,
+                };
             }
             RT::sleep(PAUSE).await;
         }
@@ -227,7 +161,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             match operation {
                 Operation::Admit(newcomer) => self.enroll(newcomer).await,
                 Operation::Remove(member) => self.remove(*member).await,
+                Operation::Transfer(member) if self.is_draining(*member) => {
+                    Err(ReplicationError::Drained { member: *member })
+                }
                 Operation::Transfer(member) => self.transfer(*member).await,
+                Operation::Drain(member) => self.drain(*member).await,
+                Operation::Undrain(member) => self.undrain(*member).await,
             }
         };
         let patience = limits::OPERATION_PATIENCE;
@@ -282,8 +221,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let known = membership.get_node(&member.0).is_some();
         let enrolled = self.ledger.view().globals().members.get(&member).cloned();
-        if !known && enrolled.is_none_or(|member| member.removed) {
-            return Err(ReplicationError::NoSuchMember { member });
+        match enrolled {
+            // Asked again, it is as good.
+            Some(enrolled) if enrolled.removed && !known => return Ok(()),
+            None if !known => return Err(ReplicationError::NoSuchMember { member }),
+            _ => {}
         }
         if voters == BTreeSet::from([member.0]) {
             return Err(ReplicationError::LastVoter);
@@ -306,19 +248,34 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             false if known => ChangeMembers::RemoveNodes(leaving),
             false => return Ok(()),
         };
-        self.raft.change_membership(change, false).await.map(drop).map_err(write_error)
+        self.raft.change_membership(change, false).await.map_err(write_error)?;
+        tracing::info!(event = "member_removed", member = member.0);
+        Ok(())
     }
 
-    /// The voter that is in contact and has the most of the log.
+    /// The voter that is in contact and fits best: one that is not drained, a server, and then who has the most of the log.
     pub(crate) fn best_heir(&self, voters: &BTreeSet<u64>) -> Option<MemberId> {
         let replication = self.metrics().replication?;
+        let view = self.ledger.view();
+        let globals = view.globals();
         let candidates = voters.iter().map(|id| MemberId(*id)).filter(|id| *id != self.me());
-        candidates
-            .filter(|id| self.contact.is_fresh(*id))
-            .max_by_key(|id| replication.get(&id.0).cloned().flatten().map(|log_id| log_id.index))
+        candidates.filter(|id| self.contact.is_fresh(*id)).max_by_key(|id| {
+            let serves = globals.members.get(id).is_some_and(|member| member.serves());
+            let matched = replication.get(&id.0).cloned().flatten().map(|log_id| log_id.index);
+            (!globals.draining.contains(id), serves, matched)
+        })
     }
 
-    async fn transfer(&self, to: MemberId) -> Result<(), ReplicationError> {
+    /// Entries of this leader's log that a member is not known to have.
+    pub(crate) fn entries_behind(&self, member: MemberId) -> u64 {
+        let metrics = self.metrics();
+        let matched =
+            metrics.replication.as_ref().and_then(|all| all.get(&member.0).cloned().flatten());
+        let last = metrics.last_log_index.unwrap_or(0);
+        last.saturating_sub(matched.map_or(0, |log_id| log_id.index))
+    }
+
+    pub(crate) async fn transfer(&self, to: MemberId) -> Result<(), ReplicationError> {
         /// Entries that arrive while the hand-over is under way.
         const BEHIND_MAX: u64 = 64;
         const PAUSE: Duration = Duration::from_millis(20);
@@ -328,11 +285,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         if !self.is_voter(to) {
             return Err(ReplicationError::NoSuchMember { member: to });
         }
-        let metrics = self.metrics();
-        let matched =
-            metrics.replication.as_ref().and_then(|all| all.get(&to.0).cloned().flatten());
-        let last = metrics.last_log_index.unwrap_or(0);
-        let behind = last.saturating_sub(matched.map_or(0, |log_id| log_id.index));
+        let behind = self.entries_behind(to);
         if behind > BEHIND_MAX || !self.contact.is_fresh(to) {
             return Err(ReplicationError::NotCaughtUp { member: to, entries_behind: behind });
         }
@@ -359,7 +312,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 let view = self.ledger.view();
                 view.globals().members.get(&MemberId(learner)).is_some_and(|m| !m.removed)
             };
-            if !caught_up || !view_says || !self.contact.is_fresh(MemberId(learner)) {
+            let learner_id = MemberId(learner);
+            let unwanted = self.stays_learner(learner_id);
+            if !caught_up || !view_says || unwanted || !self.contact.is_fresh(learner_id) {
                 continue;
             }
             let promoted = BTreeSet::from([learner]);
@@ -373,7 +328,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         }
     }
 
-    async fn commit_one(
+    pub(crate) async fn commit_one(
         &self,
         command: Command,
         what: &'static str,
@@ -404,128 +359,5 @@ fn write_error<RT: AsyncRuntime>(
             ChangeMembershipError::EmptyMembership(_),
         )) => ReplicationError::LastVoter,
         error => stopped(error),
-    }
-}
-
-/// Errors that make sense at another member, by code; others travel as text.
-pub(crate) fn encode_result<T>(
-    result: &Result<T, ReplicationError>,
-    write: impl FnOnce(&mut codec::Writer, &T),
-) -> Bytes {
-    codec::encode(|writer| {
-        let error = match result {
-            Ok(value) => {
-                return write(writer.u8(0), value);
-            }
-            Err(error) => error,
-        };
-        match error {
-            ReplicationError::NotLeader { leader } => {
-                writer.u8(1).option(*leader, |writer, leader| {
-                    writer.u64(leader.0);
-                });
-            }
-            ReplicationError::MemberIdUsed { member } => {
-                writer.u8(2).u64(member.0);
-            }
-            ReplicationError::BadToken => {
-                writer.u8(3);
-            }
-            ReplicationError::NoSuchMember { member } => {
-                writer.u8(4).u64(member.0);
-            }
-            ReplicationError::NotCaughtUp { member, entries_behind } => {
-                writer.u8(5).u64(member.0).u64(*entries_behind);
-            }
-            ReplicationError::Refused { refusal } => {
-                writer.u8(6).bytes(&encoding::encode(refusal));
-            }
-            ReplicationError::ChangeInProgress => {
-                writer.u8(7);
-            }
-            ReplicationError::LastVoter => {
-                writer.u8(8);
-            }
-            ReplicationError::NoQuorum { .. } => {
-                writer.u8(9);
-            }
-            ReplicationError::NotInitialized => {
-                writer.u8(10);
-            }
-            other => {
-                writer.u8(255).text(&other.to_string());
-            }
-        }
-    })
-}
-
-pub(crate) fn decode_result<T>(
-    body: Bytes,
-    read: impl FnOnce(&mut Reader) -> Result<T, Malformed>,
-) -> Result<T, ReplicationError> {
-    let mut reader = Reader::new("result", body);
-    let error = match reader.u8()? {
-        0 => {
-            let value = read(&mut reader)?;
-            return Ok(reader.finish(value)?);
-        }
-        1 => ReplicationError::NotLeader { leader: reader.option(Reader::u64)?.map(MemberId) },
-        2 => ReplicationError::MemberIdUsed { member: MemberId(reader.u64()?) },
-        3 => ReplicationError::BadToken,
-        4 => ReplicationError::NoSuchMember { member: MemberId(reader.u64()?) },
-        5 => ReplicationError::NotCaughtUp {
-            member: MemberId(reader.u64()?),
-            entries_behind: reader.u64()?,
-        },
-        6 => {
-            let refusal = encoding::decode(&reader.bytes()?, "refusal")?;
-            ReplicationError::Refused { refusal }
-        }
-        7 => ReplicationError::ChangeInProgress,
-        8 => ReplicationError::LastVoter,
-        9 => ReplicationError::NoQuorum { what: "the request" },
-        10 => ReplicationError::NotInitialized,
-        _ => ReplicationError::Stopped { reason: reader.text()? },
-    };
-    Err(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn operations_arrive_as_they_were() {
-        let address = MemberAddress { address: "a:1".into(), name: "b".into(), witness: true };
-        let newcomer = Newcomer {
-            member: MemberId(5),
-            address,
-            server_identifier: Some([10, 0, 0, 1].into()),
-        };
-        let check = |operation: Operation| {
-            assert_eq!(Operation::decode(operation.encode()), Ok(operation));
-        };
-        check(Operation::Admit(newcomer));
-        check(Operation::Remove(MemberId(3)));
-        check(Operation::Transfer(MemberId(4)));
-    }
-
-    #[test]
-    fn refusals_keep_their_text_on_the_way() {
-        let check = |error: ReplicationError| {
-            let text = error.to_string();
-            let bytes = encode_result(&Err::<(), _>(error), |_, ()| ());
-            let arrived = decode_result(bytes, |_| Ok(())).expect_err("it was an error");
-            assert_eq!(arrived.to_string(), text);
-        };
-        check(ReplicationError::NotLeader { leader: Some(MemberId(2)) });
-        check(ReplicationError::MemberIdUsed { member: MemberId(2) });
-        check(ReplicationError::BadToken);
-        check(ReplicationError::NoSuchMember { member: MemberId(9) });
-        check(ReplicationError::NotCaughtUp { member: MemberId(2), entries_behind: 7 });
-        check(ReplicationError::Refused { refusal: Refusal::LastServer });
-        check(ReplicationError::ChangeInProgress);
-        check(ReplicationError::LastVoter);
-        check(ReplicationError::NotInitialized);
     }
 }

@@ -96,7 +96,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             had_contact: state.had_contact,
             quorum_in_contact: in_contact,
             return_complete: state.phase == Phase::Back,
-            is_voter: self.is_voter(self.me()),
+            // A drained learner renews what it may until it is stopped: all it promises is committed by the voters before.
+            is_voter: self.is_voter(self.me()) || self.is_draining(self.me()),
             clock_sane: self.contact.clock_is_sane(leader, self.me(), voters),
             disk_writable: true,
             // Nothing is promised without a quorum before there is a journal.

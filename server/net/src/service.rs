@@ -3,7 +3,7 @@
 use crate::limits::PROMISES_IN_FLIGHT_MAX;
 use crate::promiser::Promiser;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use replication_ledger::{Settings, Timestamp};
+use replication_ledger::{AddressRange, Settings, Timestamp};
 use server_rules::leasequery::ReplayGuard;
 use server_rules::{MemberFacts, NetworkIndex, OfferLimits, Offers};
 use std::net::Ipv4Addr;
@@ -20,7 +20,12 @@ impl OfferTable {
         OfferTable(Mutex::new(Offers::new(limits)))
     }
 
-    /// True if the address is on offer now: it must not be let go of [AV-Q5].
+    /// The addresses of a range that are on offer now, ascending: they must not be let go of [AV-Q5].
+    pub fn held_in(&self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+        self.0.lock().held_in(range, now).collect()
+    }
+
+    /// True if the address is on offer now.
     pub fn is_held(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         self.0.lock().is_held(address, now)
     }

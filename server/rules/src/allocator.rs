@@ -6,7 +6,9 @@ use crate::offers::Offers;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use replication_ledger::may_bind;
-use replication_ledger::{AddressRange, Binding, BindingState, LedgerView, Reservation, Subnet};
+use replication_ledger::{
+    AddressRange, Binding, BindingState, Holder, LedgerView, Reservation, Subnet,
+};
 use std::net::Ipv4Addr;
 
 /// The most free addresses looked at in one pool for one client: only held ones make it look on.
@@ -94,6 +96,12 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         if !view.may_offer(address, &request.client, now) {
             return None;
         }
+        let owned = view.is_free(address)
+            && view.globals().holders.holder(address) == Some(Holder::Owned(me.id));
+        if owned && view.globals().gives_away(me.id) {
+            // Only what was on offer before is kept back while the rest moves.
+            (offers.offered_to(&request.client, now) == Some(address)).then_some(())?;
+        }
         let held = offers.is_held_for_another(address, &request.client, now);
         (!held).then_some(Choice { address, subnet, reservation })
     }
@@ -104,6 +112,9 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
 
     /// A free address of this member's own, from where the last search of the pool ended.
     fn new_address(&self, offers: &mut Offers) -> Option<Choice<'a>> {
+        if self.situation.globals().gives_away(self.situation.me.id) {
+            return None;
+        }
         for subnet in self.link.subnets().filter(|subnet| self.serves(subnet)) {
             for pool in &subnet.pools {
                 if let Some(address) = self.unheld(*pool, offers) {

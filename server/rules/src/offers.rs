@@ -11,7 +11,7 @@
 //!
 //! **Absent on purpose.** Any promise. The clock: every call brings the time.
 
-use replication_ledger::{ClientKey, Timestamp};
+use replication_ledger::{AddressRange, ClientKey, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
@@ -66,7 +66,17 @@ impl Offers {
         self.by_address.is_empty()
     }
 
-    /// True if the address is held for any client now. Who moves free space to another member asks this first [AV-Q5].
+    /// The addresses of a range that are held now, ascending. Who moves free space to another member asks this first [AV-Q5].
+    pub fn held_in(
+        &self,
+        range: AddressRange,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let held = self.by_address.range(range.first..=range.last);
+        held.filter(move |(_, hold)| hold.until > now).map(|(address, _)| *address)
+    }
+
+    /// True if the address is held for any client now.
     pub fn is_held(&self, address: Ipv4Addr, now: Timestamp) -> bool {
         self.by_address.get(&address).is_some_and(|hold| hold.until > now)
     }
@@ -181,6 +191,9 @@ mod tests {
         assert!(offers.is_held_for_another(address(1), &client(2), at(9)));
         assert!(!offers.is_held_for_another(address(1), &client(1), at(9)));
         assert_eq!(offers.offered_to(&client(1), at(9)), Some(address(1)));
+        let all = AddressRange { first: address(0), last: address(9) };
+        assert!(offers.held_in(all, at(9)).eq([address(1)]));
+        assert_eq!(offers.held_in(all, at(10)).count(), 0);
         assert!(!offers.is_held(address(1), at(10)));
         assert_eq!(offers.offered_to(&client(1), at(10)), None);
     }

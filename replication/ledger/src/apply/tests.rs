@@ -1,4 +1,5 @@
 use super::*;
+use crate::planning::DrainLeft;
 use crate::{
     HardwareAddress, LedgerView, MapTable, Prefix, Reservation, ReservationKey, Subnet, Timestamp,
     invariants, planning,
@@ -330,17 +331,19 @@ fn a_server_that_runs_low_gets_half_of_the_difference() {
     let count =
         |cluster: &Cluster| (cluster.table.free_count(A, pool), cluster.table.free_count(B, pool));
     assert_eq!(count(&cluster), (4, 1));
-    let is_held = |address| address == ip("10.0.0.4");
-    let plan = planning::plan_disowns(&cluster.table, A, is_held);
+    let held_in = |range: AddressRange| -> Vec<Ipv4Addr> {
+        [ip("10.0.0.4")].into_iter().filter(|held| range.contains(*held)).collect()
+    };
+    let plan = planning::plan_disowns(&cluster.table, A, held_in);
     assert_eq!(plan, []);
     cluster.bind(B, "10.0.0.8", 8);
-    let plan = planning::plan_disowns(&cluster.table, A, is_held);
+    let plan = planning::plan_disowns(&cluster.table, A, held_in);
     assert_eq!(plan, [Command::Disown { first: ip("10.0.0.3"), last: ip("10.0.0.3") }]);
-    assert_eq!(planning::plan_disowns(&cluster.table, B, is_held), []);
+    assert_eq!(planning::plan_disowns(&cluster.table, B, held_in), []);
     for command in plan {
         cluster.done(A, command);
     }
-    assert_eq!(planning::plan_disowns(&cluster.table, A, is_held), []);
+    assert_eq!(planning::plan_disowns(&cluster.table, A, held_in), []);
     cluster.settle(&[A]);
     cluster.housekeeping();
     assert_eq!(count(&cluster), (3, 1));
@@ -466,7 +469,9 @@ fn members_join_once_and_leave_for_good() {
     };
     assert_eq!(cluster.command(A, enroll(B, "other")), refused(Refusal::MemberIdUsed));
     cluster.done(A, enroll(B, "member-2"));
+    cluster.done(A, Command::Drain { member: B, draining: true });
     cluster.done(A, Command::Remove { member: B });
+    assert!(cluster.table.globals().draining.is_empty());
     assert_eq!(cluster.command(A, enroll(B, "member-2")), refused(Refusal::MemberIdUsed));
     let back = Command::ContactRestored { member: B, session: Session(7) };
     assert_eq!(cluster.command(B, back), refused(Refusal::NotServer));
@@ -474,6 +479,62 @@ fn members_join_once_and_leave_for_good() {
     assert_eq!(cluster.command(A, last), refused(Refusal::LastServer));
     assert!(cluster.table.globals().members[&B].lost.is_some());
     cluster.done(A, Command::Remove { member: W });
+}
+
+#[test]
+fn a_drained_server_gives_up_its_buckets_and_then_all_that_is_not_on_offer() {
+    let mut cluster = Cluster::new();
+    cluster.housekeeping();
+    let held_in = |range: AddressRange| -> Vec<Ipv4Addr> {
+        [ip("10.0.0.2")].into_iter().filter(|held| range.contains(*held)).collect()
+    };
+    let nothing_held = |_| Vec::new();
+    let left = |cluster: &Cluster, since| planning::drain_left(cluster.table.globals(), A, since);
+    let drain = |draining| Command::Drain { member: A, draining };
+    cluster.done(W, drain(true));
+    assert_eq!(cluster.command(W, drain(true)), Outcome::Done { count: 0 });
+    let last = Command::Drain { member: B, draining: true };
+    assert_eq!(cluster.command(W, last), refused(Refusal::LastServer));
+    // While clients are still its own it offers addresses, and lets go of none.
+    assert!(!cluster.table.globals().gives_away(A));
+    assert_eq!(planning::plan_disowns(&cluster.table, A, held_in), []);
+    cluster.housekeeping();
+    assert!(cluster.table.globals().gives_away(A));
+    let plan = planning::plan_disowns(&cluster.table, A, held_in);
+    let disown = |first, last| Command::Disown { first: ip(first), last: ip(last) };
+    assert_eq!(plan, [disown("10.0.0.1", "10.0.0.1"), disown("10.0.0.3", "10.0.0.4")]);
+    for command in plan {
+        cluster.done(A, command);
+    }
+    let expected = DrainLeft { buckets: 0, owned: 1, moving: 3, unsettled: 0 };
+    assert_eq!(left(&cluster, 0), expected);
+    assert!(is_bound(cluster.bind(A, "10.0.0.2", 2)), "what was on offer is kept");
+    for command in planning::plan_disowns(&cluster.table, A, nothing_held) {
+        cluster.done(A, command);
+    }
+    cluster.settle(&[A]);
+    cluster.housekeeping();
+    let since = cluster.index;
+    assert_eq!(left(&cluster, since), DrainLeft { unsettled: 1, ..DrainLeft::default() });
+    cluster.settle(&[B]);
+    assert!(left(&cluster, since).is_done());
+    assert_eq!(cluster.holder("10.0.0.2"), Some(Holder::Owned(B)));
+    assert!(is_bound(cluster.bind(A, "10.0.0.2", 2)), "it goes on renewing");
+
+    cluster.done(W, drain(false));
+    cluster.housekeeping();
+    let of_a = |cluster: &Cluster| {
+        let owners = cluster.table.globals().buckets.owners();
+        owners.iter().filter(|owner| **owner == A).count()
+    };
+    assert_eq!(of_a(&cluster), 0, "it has nothing to answer new clients with");
+    for command in planning::plan_disowns(&cluster.table, B, nothing_held) {
+        cluster.done(B, command);
+    }
+    cluster.settle(&[B]);
+    cluster.housekeeping();
+    cluster.housekeeping();
+    assert_eq!(of_a(&cluster), 128);
 }
 
 // proves [AV-Q1]

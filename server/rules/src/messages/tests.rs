@@ -595,3 +595,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_drained_member_offers_nothing_new_and_keeps_its_word() {
+    let mut scene = Scene::new();
+    let kept = scene.obtain(9);
+    check(&mut scene, "before", Ask::discover(1), Gives(Offer, "10.0.0.11"));
+    scene.commit(2, Command::Drain { member: MemberId(1), draining: true });
+    check(&mut scene, "its clients are still its own", Ask::discover(2), Gives(Offer, "10.0.0.12"));
+    scene.give_buckets_to(2);
+    check(&mut scene, "another's now", Ask::discover(3), Drops(DropReason::NotMyBucket));
+    let unheard = |number| Ask::discover(number).secs(99);
+    check(&mut scene, "nothing to give", unheard(3), Drops(DropReason::NoAddress));
+    let wanted = unheard(3).address(50, ip("10.0.0.14"));
+    check(&mut scene, "not by name either", wanted, Drops(DropReason::NoAddress));
+    check(&mut scene, "on offer already", unheard(1), Gives(Offer, "10.0.0.11"));
+    let taken = Ask::selecting(1, OUR_ID, ip("10.0.0.11"));
+    check(&mut scene, "and taken", taken, Gives(Ack, "10.0.0.11"));
+    check(&mut scene, "renewed", Ask::renewing(9, kept), Gives(Ack, "10.0.0.10"));
+}
