@@ -6,9 +6,9 @@
 use crate::error::ServeError;
 use crate::replica::Replica;
 use crate::usage::usage;
-use ::metrics::{Unit, describe_gauge, gauge};
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use replication_ledger::BindingState;
+use replication_ledger::{BindingState, LedgerView};
 
 /// Upper bounds of durations, in seconds: from a memory access to the patience of a client.
 const SECONDS_BUCKETS: [f64; 18] = [
@@ -61,6 +61,12 @@ fn describe() {
         Unit::Seconds,
         "The member's clock minus this one's."
     );
+    describe_counter!(
+        "leasehold_merge_conflicts_total",
+        Unit::Count,
+        "Addresses found promised to two clients, ever, by all members."
+    );
+    gauge("leasehold_drained", "1 for a member that is drained, as the cluster has it.");
     gauge("leasehold_addresses", "Bindings of a pool by state.");
     gauge("leasehold_free_addresses", "Addresses of a pool that a server can give out.");
 }
@@ -78,6 +84,10 @@ pub fn refresh<R: Replica>(replica: &R) {
     gauge!("leasehold_raft_committed_index").set(status.committed_index as f64);
     gauge!("leasehold_raft_applied_index").set(status.applied_index as f64);
     gauge!("leasehold_raft_settled_index").set(status.settled_index as f64);
+    for member in &status.members {
+        let drained = one_if(member.drain.is_some());
+        gauge!("leasehold_drained", "member" => member.id.to_string()).set(drained);
+    }
     for member in status.members.iter().filter(|member| member.id != status.member) {
         let peer = member.id.to_string();
         gauge!("leasehold_peer_contact", "peer" => peer.clone()).set(one_if(member.contact));
@@ -91,6 +101,9 @@ pub fn refresh<R: Replica>(replica: &R) {
             gauge!(name, "peer" => peer.clone()).set(value.unwrap_or(f64::NAN));
         }
     }
+    // Committed, so every member says the same, after a restart too.
+    let conflicts = replica.read(|view| view.globals().conflicts);
+    counter!("leasehold_merge_conflicts_total").absolute(conflicts);
     for pool in usage(replica) {
         let (subnet, range) = (pool.subnet.to_string(), pool.pool.to_string());
         for (state, count) in BindingState::ALL.iter().zip(pool.states) {

@@ -1,7 +1,7 @@
 //! What the admin API needs from the running member, so that it can be tested without a cluster.
 
 use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role};
-use replication_raft::{ProposeError, ReplicationError};
+use replication_raft::{DrainProgress, ProposeError, ReplicationError};
 use std::future::Future;
 
 /// A running member of a cluster, or of none yet.
@@ -52,6 +52,15 @@ pub trait Replica: Clone + Send + Sync + 'static {
         &self,
         to: Option<MemberId>,
     ) -> impl Future<Output = Result<MemberId, ReplicationError>> + Send;
+
+    /// Begins to empty a server, so that it can be stopped; the rest follows by itself.
+    fn drain(&self, member: MemberId) -> impl Future<Output = Result<(), ReplicationError>> + Send;
+
+    /// Brings a drained server back.
+    fn undrain(
+        &self,
+        member: MemberId,
+    ) -> impl Future<Output = Result<(), ReplicationError>> + Send;
 
     /// Takes a member out of the cluster for good.
     fn remove(&self, member: MemberId)
@@ -131,4 +140,8 @@ pub struct MemberStatus {
     pub clock_skew_seconds: Option<f64>,
     /// The time of a message to it and back, in seconds, as far as it was measured.
     pub round_trip_seconds: Option<f64>,
+    /// What it may do now, by its own newest word; none if it was never heard.
+    pub mode: Option<Mode>,
+    /// How far its drain has come; none if it is not drained.
+    pub drain: Option<DrainProgress>,
 }

@@ -19,12 +19,12 @@ impl Running {
         Timestamp(self.0.wall_nanos() / NANOS_PER_MILLISECOND)
     }
 
-    /// Who may lead next: a voter in contact that lacks the least, a server before a witness.
+    /// Who may lead next: a voter in contact that is not drained and lacks the least, a server before a witness.
     pub(crate) fn heir(&self) -> Option<MemberId> {
         let status = self.0.status();
         let others = status.members.iter().filter(|member| Some(member.id) != status.leader);
         others
-            .filter(|member| member.voter && member.in_contact)
+            .filter(|member| member.voter && member.in_contact && member.drain.is_none())
             .min_by_key(|member| (member.role == Role::Witness, member.lag_entries, member.id))
             .map(|member| member.id)
     }
@@ -75,6 +75,8 @@ impl Replica for Running {
                 clock_skew_seconds: heard
                     .then_some(member.clock_skew_nanos as f64 / NANOS_PER_SECOND),
                 round_trip_seconds: heard.then_some(member.round_trip.as_secs_f64()),
+                mode: member.mode.filter(|_| member.in_contact),
+                drain: member.drain,
             }
         });
         Status {
@@ -122,6 +124,14 @@ impl Replica for Running {
         let heir = to.or_else(|| self.heir());
         let heir = heir.ok_or(ReplicationError::NoQuorum { what: "finding another leader" })?;
         self.0.transfer_leader(heir).await.map(|()| heir)
+    }
+
+    async fn drain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.0.drain(member).await
+    }
+
+    async fn undrain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.0.undrain(member).await
     }
 
     async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {

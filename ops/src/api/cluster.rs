@@ -10,15 +10,17 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::{Extension, Json};
 use replication_ledger::{LedgerView, MemberId};
+use replication_raft::ReplicationError;
 
 pub(super) async fn show<R: Replica>(State(api): State<Api<R>>) -> Json<Cluster> {
     let status = api.replica.status();
     Json(api.replica.read(|view| {
-        let settings = &view.globals().settings;
+        let globals = view.globals();
         let free = |member| {
-            settings.pools().map(|pool| view.free_count(MemberId(member), pool)).sum::<u64>()
+            let pools = globals.settings.pools();
+            pools.map(|pool| view.free_count(MemberId(member), pool)).sum::<u64>()
         };
-        Cluster::of(&status, settings.revision, free)
+        Cluster::of(&status, globals, free)
     }))
 }
 
@@ -62,6 +64,43 @@ pub(super) async fn transfer<R: Replica>(
     let what = "cluster transfer";
     tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, %leader);
     Ok(Json(Transferred { leader: leader.0 }))
+}
+
+pub(super) async fn drain<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+    body: Result<Json<Whom>, JsonRejection>,
+) -> Result<Json<Cluster>, ApiError> {
+    let member = whom_or_me(&api, body)?;
+    api.replica.drain(member).await?;
+    let what = "cluster drain";
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, %member);
+    Ok(show(State(api)).await)
+}
+
+pub(super) async fn undrain<R: Replica>(
+    State(api): State<Api<R>>,
+    Extension(caller): Extension<CallerName>,
+    body: Result<Json<Whom>, JsonRejection>,
+) -> Result<Json<Cluster>, ApiError> {
+    let member = whom_or_me(&api, body)?;
+    api.replica.undrain(member).await?;
+    let what = "cluster undrain";
+    tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what, %member);
+    Ok(show(State(api)).await)
+}
+
+/// The member that is meant: the one that is asked, if none is named.
+fn whom_or_me<R: Replica>(
+    api: &Api<R>,
+    body: Result<Json<Whom>, JsonRejection>,
+) -> Result<MemberId, ApiError> {
+    let status = api.replica.status();
+    if status.cluster.is_none() {
+        return Err(ApiError::Replication(ReplicationError::NotInitialized));
+    }
+    let Json(whom) = read(body)?;
+    Ok(whom.member.map_or(status.member, MemberId))
 }
 
 pub(super) async fn remove<R: Replica>(

@@ -1,7 +1,10 @@
 //! The JSON shapes of the admin API. They are a promise to scripts: fields are added, never renamed.
 
 use crate::replica::{MemberStatus, Status};
-use replication_ledger::{Binding, BindingState, Globals, Octets, Timestamp};
+use replication_ledger::{
+    Binding, BindingState, Globals, MemberId, Mode, Octets, StandingBinding, Timestamp,
+};
+use replication_raft::DrainProgress;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -98,7 +101,7 @@ pub struct LeasePage {
 }
 
 /// The cluster as one member sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     /// The cluster's name; null before `cluster init` or `cluster join`.
     pub cluster: Option<String>,
@@ -124,8 +127,25 @@ pub struct Cluster {
     pub config_revision: u64,
     /// Addresses that new clients can get, over all pools.
     pub free_addresses: u64,
+    /// Addresses that were ever found promised to two clients; `GET /v1/conflicts` lists the newest.
+    pub conflicts: u64,
     /// Every member.
     pub members: Vec<Member>,
+    /// Servers that were removed and may still have promises out.
+    pub removed: Vec<Removed>,
+}
+
+/// A server that was removed: what it may have promised is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Its id, which nobody gets again.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// When it was removed, in seconds since 1970.
+    pub removed: u64,
+    /// From when on its addresses may go to others, in seconds since 1970.
+    pub waits_until: u64,
 }
 
 /// One member.
@@ -155,11 +175,82 @@ pub struct Member {
     pub round_trip_seconds: Option<f64>,
     /// Addresses that it can give to new clients.
     pub free_addresses: u64,
+    /// What it may do now, as it says itself: quorum, isolated, silent or sole; null if it is not heard.
+    pub mode: Option<String>,
+    /// Why it is silent; null if it is not.
+    pub reason: Option<String>,
+    /// How many of the 256 shares of the clients it answers.
+    pub buckets: u64,
+    /// How far its drain has come; null if it is not drained.
+    pub drain: Option<Drain>,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The member can be stopped and nobody misses it.
+    pub done: bool,
+    /// It still leads.
+    pub leads: bool,
+    /// Shares of the clients that are still its own.
+    pub buckets: u64,
+    /// Addresses that are still its own.
+    pub owned_addresses: u64,
+    /// Addresses that nobody has been granted yet.
+    pub moving_addresses: u64,
+    /// Other servers that do not know everything yet.
+    pub unsettled_members: u64,
+    /// Without its vote the others in contact are no quorum.
+    pub vote_needed: bool,
+}
+
+impl Drain {
+    fn of(progress: DrainProgress) -> Drain {
+        Drain {
+            done: progress.is_done(),
+            leads: progress.leads,
+            buckets: progress.left.buckets as u64,
+            owned_addresses: progress.left.owned,
+            moving_addresses: progress.left.moving,
+            unsettled_members: progress.left.unsettled as u64,
+            vote_needed: progress.vote_needed,
+        }
+    }
+}
+
+impl Removed {
+    /// The removed servers whose time is not over.
+    fn all(globals: &Globals) -> Vec<Removed> {
+        let wait =
+            globals.settings.mclt_max_seconds.saturating_add(globals.settings.margin_seconds);
+        let waited_for = globals.servers().filter_map(|(id, member)| {
+            let at = member.lost.filter(|_| member.removed)?.at;
+            let waits_until = at.plus_seconds(wait);
+            (waits_until > globals.stamp.earliest).then(|| Removed {
+                id: id.0,
+                name: member.name.clone(),
+                removed: at.seconds(),
+                waits_until: waits_until.seconds(),
+            })
+        });
+        waited_for.collect()
+    }
+}
+
+fn reason_of(mode: Mode) -> Option<String> {
+    match mode {
+        Mode::Silent(reason) => Some(reason.as_str().to_owned()),
+        _ => None,
+    }
 }
 
 impl Cluster {
     /// From what the replica says; `free` counts a member's free addresses.
-    pub fn of(status: &Status, revision: u64, free: impl Fn(u64) -> u64) -> Cluster {
+    pub fn of(status: &Status, globals: &Globals, free: impl Fn(u64) -> u64) -> Cluster {
+        let buckets = |member: MemberId| {
+            let owners = globals.buckets.owners().iter();
+            owners.filter(|owner| **owner == member).count() as u64
+        };
         let member = |seen: &MemberStatus| Member {
             id: seen.id.0,
             name: seen.name.clone(),
@@ -173,27 +264,116 @@ impl Cluster {
             clock_skew_seconds: seen.clock_skew_seconds,
             round_trip_seconds: seen.round_trip_seconds,
             free_addresses: free(seen.id.0),
+            mode: seen.mode.map(|mode| mode.as_str().to_owned()),
+            reason: seen.mode.and_then(reason_of),
+            buckets: buckets(seen.id),
+            drain: seen.drain.map(Drain::of),
         };
         let members: Vec<Member> = status.members.iter().map(member).collect();
         Cluster {
             cluster: status.cluster.clone(),
             member: status.member.0,
             mode: status.mode.as_str().to_owned(),
-            reason: match status.mode {
-                replication_ledger::Mode::Silent(reason) => Some(reason.as_str().to_owned()),
-                _ => None,
-            },
+            reason: reason_of(status.mode),
             leader: status.leader.map(|id| id.0),
             term: status.term,
             last_log_index: status.last_log_index,
             committed_index: status.committed_index,
             applied_index: status.applied_index,
             settled_index: status.settled_index,
-            config_revision: revision,
+            config_revision: globals.settings.revision,
             free_addresses: members.iter().map(|member| member.free_addresses).sum(),
+            conflicts: globals.conflicts,
             members,
+            removed: Removed::all(globals),
         }
     }
+}
+
+/// Answer of `GET /v1/conflicts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflicts {
+    /// How many there ever were.
+    pub total: u64,
+    /// The newest, newest first.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// One address that was promised to two clients. What is committed stands; the other promise does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// When it was found, in seconds since 1970.
+    pub found: u64,
+    /// The log entry in which it was found.
+    pub log_index: u64,
+    /// The member that made the promise which does not stand.
+    pub member: u64,
+    /// In which of its times without contact.
+    pub session: u64,
+    /// The number of its record.
+    pub sequence: u64,
+    /// The client identifier to which it was made, in hexadecimal; null if the client sent none.
+    pub client_id: Option<String>,
+    /// Its hardware address.
+    pub mac: String,
+    /// When that promise ends, in seconds since 1970; null if never.
+    pub expires: Option<u64>,
+    /// client-last-transaction-time of that promise, in seconds since 1970.
+    pub cltt: u64,
+    /// What stands; null if the address was nobody's.
+    pub standing: Option<Standing>,
+}
+
+/// The binding that stands against a conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The client identifier in hexadecimal; null if the client sent none.
+    pub client_id: Option<String>,
+    /// The hardware address.
+    pub mac: String,
+    /// active, expired, released, declined, reset or free.
+    pub state: String,
+    /// When the promise ends, in seconds since 1970; null if never.
+    pub expires: Option<u64>,
+    /// The member that made it.
+    pub member: u64,
+}
+
+impl Conflict {
+    /// What a conflict looks like.
+    pub fn of(conflict: &replication_ledger::Conflict) -> Conflict {
+        Conflict {
+            ip: conflict.address,
+            found: conflict.at.seconds(),
+            log_index: conflict.index,
+            member: conflict.member.0,
+            session: conflict.session.0,
+            sequence: conflict.sequence,
+            client_id: conflict.client.identifier().map(hex),
+            mac: conflict.hardware.to_string(),
+            expires: end_of(conflict.until),
+            cltt: conflict.cltt.seconds(),
+            standing: conflict.standing.as_ref().map(Standing::of),
+        }
+    }
+}
+
+impl Standing {
+    fn of(standing: &StandingBinding) -> Standing {
+        Standing {
+            client_id: standing.client.identifier().map(hex),
+            mac: standing.hardware.to_string(),
+            state: standing.state.as_str().to_owned(),
+            expires: end_of(standing.until),
+            member: standing.maker.0,
+        }
+    }
+}
+
+fn end_of(until: Timestamp) -> Option<u64> {
+    (until != Timestamp::NEVER).then(|| until.seconds())
 }
 
 /// How much of every pool is used.
@@ -250,7 +430,7 @@ pub struct Join {
     pub token: String,
 }
 
-/// Body of `POST /v1/cluster/transfer` (member may be null) and `POST /v1/cluster/remove`.
+/// Body of `POST /v1/cluster/transfer`, `drain`, `undrain` (member may be null there) and `remove`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Whom {

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod config;
+mod conflicts;
 mod dashboard;
 pub mod dto;
 mod error;
@@ -74,10 +75,13 @@ pub fn router<R: Replica>(api: Api<R>) -> Router {
         .route("/v1/cluster/token", needs(Admin, post(cluster::token::<R>)))
         .route("/v1/cluster/join", needs(Admin, post(cluster::join::<R>)))
         .route("/v1/cluster/transfer", needs(Operate, post(cluster::transfer::<R>)))
+        .route("/v1/cluster/drain", needs(Operate, post(cluster::drain::<R>)))
+        .route("/v1/cluster/undrain", needs(Operate, post(cluster::undrain::<R>)))
         .route("/v1/cluster/remove", needs(Admin, post(cluster::remove::<R>)))
         .route("/v1/leases", needs(Read, get(leases::list::<R>)))
         .route("/v1/leases/{ip}", needs(Read, get(leases::show::<R>)))
         .route("/v1/leases/{ip}", needs(Operate, axum::routing::delete(leases::release::<R>)))
+        .route("/v1/conflicts", needs(Read, get(conflicts::list::<R>)))
         .route("/v1/subnets", needs(Read, get(subnets::list::<R>)))
         .route("/v1/config", needs(Read, get(config::show::<R>)))
         .route("/v1/config", needs(Admin, axum::routing::put(config::put::<R>)))

@@ -4,10 +4,10 @@ use super::*;
 use crate::replica::{MemberStatus, RelaySubOption, Status};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use replication_ledger::{
-    Batch, Bind, ClientKey, HardwareAddress, LedgerView, MapTable, MemberId, Mode, Parcel, Role,
-    Session, SilentReason, Stamp, apply,
+    Batch, Bind, ClientKey, HardwareAddress, JournalKind, JournalRecord, LedgerView, MapTable,
+    MemberId, Mode, Parcel, Role, Session, SilentReason, Stamp, apply, planning,
 };
-use replication_raft::ReplicationError;
+use replication_raft::{DrainProgress, ReplicationError};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,39 @@ impl Alone {
         let parcel = Parcel { member: MemberId(1), session: Session(1), sequence: index, commands };
         let stamp = Stamp::of(Timestamp::from_seconds(1_000_000));
         apply(&mut table.1, index, Batch { stamp, parcels: vec![parcel] }).remove(0)
+    }
+
+    /// Takes in a second server.
+    fn pair(&self) {
+        self.apply(vec![
+            Command::Enroll {
+                member: MemberId(2),
+                name: "b".to_owned(),
+                role: Role::Server,
+                server_identifier: None,
+            },
+            Command::ContactRestored { member: MemberId(2), session: Session(1) },
+        ]);
+    }
+
+    fn set_draining(&self, member: MemberId, draining: bool) -> Result<(), ReplicationError> {
+        match self.apply(vec![Command::Drain { member, draining }]).remove(0) {
+            Outcome::Refused(refusal) => Err(ReplicationError::Refused { refusal }),
+            _ => Ok(()),
+        }
+    }
+
+    fn drain_of(&self, member: MemberId) -> Option<DrainProgress> {
+        self.read(|view| {
+            let globals = view.globals();
+            let left = planning::drain_left(globals, member, 0);
+            let leads = member == MemberId(1);
+            globals.draining.contains(&member).then_some(DrainProgress {
+                left,
+                leads,
+                vote_needed: true,
+            })
+        })
     }
 
     /// Binds addresses 10.0.0.10 and following, each client behind the circuit of its number.
@@ -117,6 +150,8 @@ impl Replica for Alone {
                 lag_entries: Some(0),
                 clock_skew_seconds: None,
                 round_trip_seconds: None,
+                mode: Some(self.mode()),
+                drain: self.drain_of(MemberId(1)),
             }],
         }
     }
@@ -143,6 +178,14 @@ impl Replica for Alone {
 
     async fn transfer(&self, _: Option<MemberId>) -> Result<MemberId, ReplicationError> {
         Err(ReplicationError::NotLeader { leader: Some(MemberId(2)) })
+    }
+
+    async fn drain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.set_draining(member, true)
+    }
+
+    async fn undrain(&self, member: MemberId) -> Result<(), ReplicationError> {
+        self.set_draining(member, false)
     }
 
     async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {
@@ -444,11 +487,122 @@ fn every_route_but_the_probes_needs_its_permission() {
     check("GET", "/v1/cluster", 401, 200);
     check("GET", "/v1/leases", 401, 200);
     check("GET", "/v1/subnets", 401, 200);
+    check("GET", "/v1/conflicts", 401, 200);
     check("GET", "/v1/config", 401, 200);
     check("DELETE", "/v1/leases/10.0.0.1", 401, 403);
     check("PUT", "/v1/config", 401, 403);
-    for action in ["init", "token", "join", "transfer", "remove"] {
+    for action in ["init", "token", "join", "transfer", "remove", "drain", "undrain"] {
         check("POST", &format!("/v1/cluster/{action}"), 401, 403);
     }
     drop(called.runtime);
+}
+
+#[test]
+fn a_drain_is_begun_shown_and_taken_back() {
+    let called = Called::configured();
+    let post = |action: &str, body: &str| {
+        called.call("POST", &format!("/v1/cluster/{action}"), "application/json", body)
+    };
+    let (status, body) = post("drain", "{}");
+    assert_eq!(status, 409);
+    assert!(body.contains("it is the last server that serves"), "{body}");
+    called.alone.pair();
+    // The member that is asked is meant if none is named; twice is as good as once.
+    for body in ["{}", r#"{"member":1}"#] {
+        let (status, text) = post("drain", body);
+        let cluster: dto::Cluster = serde_json::from_str(&text).expect("a cluster");
+        let member = &cluster.members[0];
+        let expected = dto::Drain {
+            done: false,
+            leads: true,
+            buckets: 256,
+            owned_addresses: 90,
+            moving_addresses: 0,
+            unsettled_members: 0,
+            vote_needed: true,
+        };
+        assert_eq!((status, member.drain), (200, Some(expected)));
+        assert_eq!((member.buckets, member.mode.as_deref()), (256, Some("quorum")));
+    }
+    let (status, text) = post("undrain", "{}");
+    let cluster: dto::Cluster = serde_json::from_str(&text).expect("a cluster");
+    assert_eq!((status, cluster.members[0].drain), (200, None));
+    let (status, body) = post("drain", r#"{"member":9}"#);
+    assert_eq!(status, 409);
+    assert!(body.contains("there is no such member"), "{body}");
+    called.alone.founded.store(false, Ordering::Relaxed);
+    let (status, body) = post("drain", "{}");
+    assert_eq!(status, 409);
+    assert!(body.contains("run `cluster init` or `cluster join`"), "{body}");
+}
+
+#[test]
+fn a_removed_server_is_shown_while_it_is_waited_for() {
+    let called = Called::configured();
+    called.alone.pair();
+    called.alone.apply(vec![Command::Remove { member: MemberId(2) }]);
+    let (_, body) = called.get("/v1/cluster");
+    let cluster: dto::Cluster = serde_json::from_str(&body).expect("a cluster");
+    let settings = called.alone.read(|view| view.globals().settings.clone());
+    let wait = u64::from(settings.mclt_seconds + settings.margin_seconds);
+    let removed = 1_000_000;
+    let waits_until = removed + wait;
+    let expected = dto::Removed { id: 2, name: "b".to_owned(), removed, waits_until };
+    assert_eq!(cluster.removed, [expected]);
+}
+
+#[test]
+fn a_conflict_names_both_clients() {
+    let called = Called::configured();
+    called.alone.pair();
+    called.alone.bind(2);
+    let none = (200, r#"{"total":0,"conflicts":[]}"#.to_owned());
+    assert_eq!(called.get("/v1/conflicts"), none);
+    let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 0x99]);
+    let record = JournalRecord {
+        member: MemberId(2),
+        session: Session(1),
+        sequence: 1,
+        kind: JournalKind::Promise,
+        address: Ipv4Addr::new(10, 0, 0, 11),
+        client: ClientKey::from_identifier(&[7, 7]),
+        hardware,
+        until: Timestamp::from_seconds(1_000_500),
+        cltt: Timestamp::from_seconds(999_900),
+        base_index: 0,
+        given_up: false,
+        reservation: None,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        relay_agent_information: Vec::new().into(),
+        host_name: Vec::new().into(),
+        vendor_class_identifier: Vec::new().into(),
+    };
+    let merged = called.alone.apply(vec![Command::Merge(Box::new(record))]);
+    assert_eq!(merged, [Outcome::Merged(replication_ledger::Merged::Conflict)]);
+    let (_, body) = called.get("/v1/conflicts");
+    let found: dto::Conflicts = serde_json::from_str(&body).expect("conflicts");
+    let index = called.alone.read(|view| view.globals().applied_index);
+    let expected = dto::Conflict {
+        ip: Ipv4Addr::new(10, 0, 0, 11),
+        found: 1_000_000,
+        log_index: index,
+        member: 2,
+        session: 1,
+        sequence: 1,
+        client_id: Some("0707".to_owned()),
+        mac: "02:00:00:00:00:99".to_owned(),
+        expires: Some(1_000_500),
+        cltt: 999_900,
+        standing: Some(dto::Standing {
+            client_id: Some("0001".to_owned()),
+            mac: "02:00:00:00:00:01".to_owned(),
+            state: "active".to_owned(),
+            expires: Some(1_000_600),
+            member: 1,
+        }),
+    };
+    assert_eq!((found.total, found.conflicts), (1, vec![expected]));
+    let (_, body) = called.get("/v1/cluster");
+    let cluster: dto::Cluster = serde_json::from_str(&body).expect("a cluster");
+    assert_eq!(cluster.conflicts, 1);
 }

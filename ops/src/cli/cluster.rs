@@ -1,8 +1,10 @@
 //! `leasehold cluster`: who the members are, and changing that.
 
 use super::caller::{Caller, Member};
+use super::drain::{self, DrainArguments, UndrainArguments};
 use super::output::{Form, Listing, Output, Row};
 use crate::api::dto;
+use crate::config::value::display_duration;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use std::io::{self, IsTerminal, Write};
@@ -17,6 +19,10 @@ pub(crate) enum Command {
     Join(JoinArguments),
     /// Show the members
     Status(StatusArguments),
+    /// Empty a server, so that it can be stopped and no client notices
+    Drain(DrainArguments),
+    /// Bring a drained server back
+    Undrain(UndrainArguments),
     /// Make another member the leader
     Transfer(TransferArguments),
     /// Take a member out of the cluster for good
@@ -48,6 +54,9 @@ pub(crate) struct TransferArguments {
     /// Who shall lead; the cluster chooses if it is not given
     #[arg(long, value_name = "ID")]
     to: Option<u64>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     member: Member,
 }
@@ -90,11 +99,24 @@ pub(crate) fn run(command: Command) -> Result<()> {
             show(&cluster, arguments.output.output)?;
         }
         Command::Transfer(arguments) => {
+            let caller = Caller::new(&arguments.member)?;
+            let heir = match arguments.to {
+                Some(id) => format!("Member {id} orders"),
+                None => "Another member, which the cluster chooses, orders".to_owned(),
+            };
+            explain(
+                arguments.yes,
+                &format!(
+                    "{heir} the log from now on. Clients that ask in this moment are answered a \
+                     little later; nothing is lost."
+                ),
+            )?;
             let body = dto::Whom { member: arguments.to };
-            let answer: dto::Transferred =
-                Caller::new(&arguments.member)?.post("/v1/cluster/transfer", &body)?;
+            let answer: dto::Transferred = caller.post("/v1/cluster/transfer", &body)?;
             println!("member {} leads", answer.leader);
         }
+        Command::Drain(arguments) => drain::drain(&arguments)?,
+        Command::Undrain(arguments) => drain::undrain(&arguments)?,
         Command::Remove(arguments) => remove(&arguments)?,
     }
     Ok(())
@@ -102,18 +124,48 @@ pub(crate) fn run(command: Command) -> Result<()> {
 
 fn remove(arguments: &RemoveArguments) -> Result<()> {
     let caller = Caller::new(&arguments.member)?;
+    let cluster: dto::Cluster = caller.get("/v1/cluster")?;
     let id = arguments.id;
-    confirm(
-        arguments.yes,
-        &format!(
-            "Member {id} leaves the cluster for good: its id is never used again, its data \
-             directory is of no more use,\nand what it may still have promised is waited for \
-             before others get it."
-        ),
-    )?;
+    confirm(arguments.yes, &consequences_of_removing(&cluster, id))?;
     let body = dto::Whom { member: Some(id) };
     let _: dto::Cluster = caller.post("/v1/cluster/remove", &body)?;
     println!("member {id} is removed");
+    Ok(())
+}
+
+/// What an operator should know before.
+fn consequences_of_removing(cluster: &dto::Cluster, id: u64) -> String {
+    let mut text = format!(
+        "Member {id} leaves the cluster for good: its id is never used again, its data directory \
+         is of no more use,\nand what it may still have promised is waited for before others get \
+         it."
+    );
+    let Some(member) = cluster.members.iter().find(|member| member.id == id) else { return text };
+    if member.free_addresses > 0 {
+        let free = member.free_addresses;
+        text.push_str(&format!("\n{free} free addresses are its own: nobody gets them meanwhile."));
+    }
+    if member.contact && member.mode.as_deref() == Some("quorum") && member.drain.is_none() {
+        text.push_str(&format!(
+            "\nIt serves clients now. `cluster drain {id}` first moves these and its addresses \
+             to the others."
+        ));
+    }
+    let others: Vec<_> =
+        cluster.members.iter().filter(|other| other.voter && other.id != id).collect();
+    let up = others.iter().filter(|other| other.contact).count();
+    if member.voter && up * 2 <= others.len() {
+        text.push_str("\nWITHOUT IT THERE IS NO QUORUM: start the other members first.");
+    }
+    text
+}
+
+/// Says what will happen, and asks if there is somebody to ask, unless `yes`: for what does no harm.
+pub(crate) fn explain(yes: bool, consequences: &str) -> Result<()> {
+    if !yes && io::stdin().is_terminal() {
+        return confirm(yes, consequences);
+    }
+    eprintln!("{consequences}");
     Ok(())
 }
 
@@ -158,7 +210,17 @@ fn show(cluster: &dto::Cluster, form: Form) -> Result<()> {
             cluster.settled_index
         );
         println!("config     revision {}", cluster.config_revision);
-        println!("free       {}\n", cluster.free_addresses);
+        println!("free       {}", cluster.free_addresses);
+        if cluster.conflicts > 0 {
+            println!("conflicts  {}; `leasehold lease conflicts` lists them", cluster.conflicts);
+        }
+        for removed in &cluster.removed {
+            let left = removed.waits_until.saturating_sub(removed.removed);
+            let left = display_duration(left);
+            let (id, name) = (removed.id, &removed.name);
+            println!("removed    {id} ({name}); its addresses are free {left} after its removal");
+        }
+        println!();
     }
     let mut listing = Listing::new(stdout, form);
     listing.page(&cluster.members)?;
@@ -167,8 +229,8 @@ fn show(cluster: &dto::Cluster, form: Form) -> Result<()> {
 
 impl Row for dto::Member {
     const COLUMNS: &'static [&'static str] = &[
-        "id", "name", "role", "leader", "voter", "contact", "settled", "lag", "skew", "rtt",
-        "free", "address",
+        "id", "name", "role", "mode", "leader", "voter", "contact", "settled", "lag", "skew",
+        "rtt", "free", "buckets", "address", "drain",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -181,6 +243,7 @@ impl Row for dto::Member {
             self.id.to_string(),
             self.name.clone(),
             self.role.clone(),
+            mode_of(self),
             yes(self.leader),
             yes(self.voter),
             yes(self.contact),
@@ -189,7 +252,62 @@ impl Row for dto::Member {
             milliseconds(self.clock_skew_seconds),
             milliseconds(self.round_trip_seconds),
             self.free_addresses.to_string(),
+            self.buckets.to_string(),
             self.address.clone(),
+            self.drain.as_ref().map(drain::text).unwrap_or_default(),
         ]
+    }
+}
+
+fn mode_of(member: &dto::Member) -> String {
+    let mode = member.mode.clone().unwrap_or_default();
+    match &member.reason {
+        Some(reason) => format!("{mode} ({reason})"),
+        None => mode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: u64, contact: bool) -> dto::Member {
+        dto::Member {
+            id,
+            name: format!("m{id}"),
+            role: "server".to_owned(),
+            address: String::new(),
+            leader: id == 1,
+            voter: true,
+            contact,
+            settled_index: 0,
+            lag_entries: None,
+            clock_skew_seconds: None,
+            round_trip_seconds: None,
+            free_addresses: 7,
+            mode: contact.then(|| "quorum".to_owned()),
+            reason: None,
+            buckets: 128,
+            drain: None,
+        }
+    }
+
+    #[test]
+    fn a_removal_says_what_it_costs() {
+        let check = |contacts: [bool; 3], id: u64, words: &[&str], not: &[&str]| {
+            let members = (1..).zip(contacts).map(|(id, contact)| member(id, contact)).collect();
+            let cluster = dto::Cluster { members, ..dto::Cluster::default() };
+            let text = consequences_of_removing(&cluster, id);
+            for word in words {
+                assert!(text.contains(word), "{word:?} is not in {text}");
+            }
+            for word in not {
+                assert!(!text.contains(word), "{word:?} is in {text}");
+            }
+        };
+        check([true, true, true], 2, &["for good", "7 free", "drain 2"], &["QUORUM"]);
+        check([true, true, false], 3, &["for good"], &["drain 3", "QUORUM"]);
+        check([true, false, false], 2, &["WITHOUT IT THERE IS NO QUORUM"], &[]);
+        check([true, true, true], 9, &["for good"], &["free addresses", "QUORUM"]);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     List(Box<ListArguments>),
     /// Show one lease
     Show(OneArguments),
+    /// List addresses that were found promised to two clients, newest first
+    Conflicts(ConflictsArguments),
     /// End a lease; its address goes to nobody else until every member knows
     Release(ReleaseArguments),
 }
@@ -69,6 +71,14 @@ pub(crate) struct OneArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ConflictsArguments {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    member: Member,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReleaseArguments {
     /// The address
     ip: Ipv4Addr,
@@ -87,6 +97,13 @@ pub(crate) fn run(command: Command) -> Result<()> {
             let lease: dto::Lease = caller.get(&format!("/v1/leases/{}", arguments.ip))?;
             let mut listing = Listing::new(io::stdout().lock(), arguments.output.output);
             listing.page(&[lease])?;
+            Ok(listing.finish()?)
+        }
+        Command::Conflicts(arguments) => {
+            let caller = Caller::new(&arguments.member)?;
+            let found: dto::Conflicts = caller.get("/v1/conflicts")?;
+            let mut listing = Listing::new(io::stdout().lock(), arguments.output.output);
+            listing.page(&found.conflicts)?;
             Ok(listing.finish()?)
         }
         Command::Release(arguments) => {
@@ -172,6 +189,43 @@ impl Row for dto::Lease {
             self.remote_id.as_deref().map(readable).unwrap_or_default(),
             self.giaddr.map(|giaddr| giaddr.to_string()).unwrap_or_default(),
             self.member.to_string(),
+        ]
+    }
+}
+
+impl Row for dto::Conflict {
+    const COLUMNS: &'static [&'static str] = &[
+        "ip",
+        "found",
+        "member",
+        "session",
+        "mac",
+        "client_id",
+        "expires",
+        "stands_for_mac",
+        "stands_for_client_id",
+        "standing_state",
+        "standing_expires",
+        "standing_member",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+        let end = |end: Option<u64>| end.map_or("never".to_owned(), |end| end.to_string());
+        let standing = self.standing.as_ref();
+        vec![
+            self.ip.to_string(),
+            self.found.to_string(),
+            self.member.to_string(),
+            self.session.to_string(),
+            self.mac.clone(),
+            or_empty(&self.client_id),
+            end(self.expires),
+            standing.map(|s| s.mac.clone()).unwrap_or_default(),
+            standing.map(|s| or_empty(&s.client_id)).unwrap_or_default(),
+            standing.map(|s| s.state.clone()).unwrap_or_default(),
+            standing.map(|s| end(s.expires)).unwrap_or_default(),
+            standing.map(|s| s.member.to_string()).unwrap_or_default(),
         ]
     }
 }
