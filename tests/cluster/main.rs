@@ -4,6 +4,7 @@
 mod bulk_truth;
 mod clock_skew;
 mod formation;
+mod maintenance;
 mod mutual_tls;
 mod packets;
 mod reconciliation;
