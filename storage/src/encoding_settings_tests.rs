@@ -23,12 +23,15 @@ fn clients() -> Settings {
             quarantine_seconds: 9,
             auto_configure: false,
             addresses_per_remote_id_max: Some(3),
+            fqdn: false,
+            name_suffix: "n".into(),
         },
         reservations: vec![Reservation { boot: boot.clone(), ..Reservation::new(key, address) }],
         boot,
+        vpn: Some(vec![0, 6].into()),
         ..Subnet::new(prefix)
     };
-    let reception = Reception { short_messages: false, subnet_selection: false };
+    let reception = Reception { short_messages: false, subnet_selection: false, vss: true };
     Settings { subnets: vec![subnet], reception, ..Settings::default() }
 }
 
@@ -40,6 +43,7 @@ fn settings_are_what_they_were() {
     assert_eq!(decode(&encode(&clients()), "settings").ok(), Some(clients()));
 }
 
-const GOLDEN_CLIENTS: &str = "030000fb100efb100e0a0300010a0000000800000000fbc0a83cfc80510100fbf401fb6b030a0000\
-         0201730166010201050a00000900000a000002017301660102020109000103000001010000010a0a\
-         04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea0000";
+const GOLDEN_CLIENTS: &str = "030000fb100efb100e0a0300010a0000000800000000fbc0a83cfc80510100fbf401fb6b030a\
+         00000201730166010201050a00000900000a00000201730166010202010900010300016e010200\
+         06000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9\
+         ea000001";

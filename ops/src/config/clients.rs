@@ -2,13 +2,17 @@
 
 use super::section::Section;
 use super::value;
-use replication_ledger::{Authoritative, Boot, BootpService, ClientRules};
+use replication_ledger::{Authoritative, Boot, BootpService, ClientRules, Octets};
+use server_wire::{Format, Vss};
 
 /// The most addresses that `addresses_per_remote_id` can say.
 const ADDRESSES_PER_REMOTE_ID_MAX: u64 = 65_535;
 /// Octets of the fields `sname` and `file`, with the NUL that ends a text (RFC 2131 section 2).
 const SNAME_LEN: usize = 64;
 const FILE_LEN: usize = 128;
+
+/// Octets of the longest VPN name that goes into a sub-option with its type.
+const VPN_NAME_LEN_MAX: usize = 254;
 
 /// Rules for clients as far as a section gives them.
 #[derive(Clone, Default)]
@@ -19,6 +23,8 @@ pub(super) struct ClientKeys {
     known_only: Option<bool>,
     auto_configure: Option<bool>,
     addresses_per_remote_id: Option<u32>,
+    fqdn: Option<bool>,
+    name_suffix: Option<String>,
 }
 
 impl ClientKeys {
@@ -28,6 +34,8 @@ impl ClientKeys {
         let rapid_commit = boolean("rapid_commit");
         let known_only = boolean("known_only");
         let auto_configure = boolean("auto_configure");
+        let fqdn = boolean("fqdn");
+        let name_suffix = section.take("name_suffix").and_then(|item| item.parse(domain_name));
         let bootp = section.take("bootp").and_then(|item| item.parse(bootp));
         let authoritative =
             section.take("authoritative").and_then(|item| item.parse(authoritative));
@@ -43,6 +51,8 @@ impl ClientKeys {
             known_only,
             auto_configure,
             addresses_per_remote_id,
+            fqdn,
+            name_suffix,
         }
     }
 
@@ -62,6 +72,8 @@ impl ClientKeys {
             known_only: self.known_only.or(outer.known_only),
             auto_configure: self.auto_configure.or(outer.auto_configure),
             addresses_per_remote_id: self.addresses_per_remote_id.or(outer.addresses_per_remote_id),
+            fqdn: self.fqdn.or(outer.fqdn),
+            name_suffix: self.name_suffix.or_else(|| outer.name_suffix.clone()),
         }
     }
 
@@ -76,8 +88,44 @@ impl ClientKeys {
             quarantine_seconds: quarantine_seconds.unwrap_or(usual.quarantine_seconds),
             auto_configure: self.auto_configure.unwrap_or(usual.auto_configure),
             addresses_per_remote_id_max: self.addresses_per_remote_id,
+            fqdn: self.fqdn.unwrap_or(usual.fqdn),
+            name_suffix: self.name_suffix.clone().unwrap_or_default(),
         }
     }
+}
+
+/// A name of DNS such as "example.net"; empty says that there is none.
+fn domain_name(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{text}` is not a name of DNS; write for example \"example.net\"");
+    // An escape is a matter of the text form; the suffix is used label by label.
+    if text.contains('\\') || !text.is_ascii() {
+        return Err(wrong());
+    }
+    if !text.is_empty() {
+        Format::DomainList.parse_text(&[text]).map_err(|_| wrong())?;
+    }
+    Ok(text.trim_end_matches('.').to_owned())
+}
+
+/// A VPN as the value of option 221: its name, or after "0x" its VPN-ID of seven octets (RFC 2685).
+pub(super) fn vpn(text: &str) -> Result<Octets, String> {
+    let mut value = Vec::new();
+    match text.strip_prefix("0x") {
+        Some(digits) => {
+            let octets = value::hex(digits)?;
+            let id: &[u8; 7] = octets[..]
+                .try_into()
+                .map_err(|_| format!("`{text}` is not a VPN-ID; it has seven octets"))?;
+            Vss::VpnId(id).encode(&mut value);
+        }
+        None if text.is_empty() || !text.is_ascii() || text.len() > VPN_NAME_LEN_MAX => {
+            return Err(format!(
+                "`{text}` is not the name of a VPN; write 1 to 254 ASCII characters"
+            ));
+        }
+        None => Vss::Name(text.as_bytes()).encode(&mut value),
+    }
+    Ok(value.into())
 }
 
 fn bootp(text: &str) -> Result<BootpService, String> {

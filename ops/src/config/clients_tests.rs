@@ -119,7 +119,8 @@ fn bad_rules_are_refused_with_line_key_and_reason() {
     check(
         "[[subnet]]\nprefix = \"10.0.0.0/24\"\nclients = { short_messages = true }",
         &["n.toml:3: subnet[0].clients.short_messages: unknown key; known here: \
-         addresses_per_remote_id, authoritative, auto_configure, bootp, known_only, rapid_commit"],
+         addresses_per_remote_id, authoritative, auto_configure, bootp, fqdn, known_only, \
+         name_suffix, rapid_commit"],
     );
     check(
         "[clients]\naddresses_per_remote_id = 0",
@@ -141,10 +142,43 @@ fn bad_rules_are_refused_with_line_key_and_reason() {
         ],
     );
     check(
+        "[clients]\nname_suffix = \"a..b\"",
+        &[
+            "n.toml:2: clients.name_suffix: `a..b` is not a name of DNS; write for example \"example.net\"",
+        ],
+    );
+    check(
+        "[[subnet]]\nprefix = \"10.0.0.0/24\"\nvpn = \"0x0102\"",
+        &["n.toml:3: subnet[0].vpn: `0x0102` is not a VPN-ID; it has seven octets"],
+    );
+    check(
+        "[[subnet]]\nprefix = \"10.0.0.0/24\"\nnetwork = \"a\"\nvpn = \"red\"\n\
+         [[subnet]]\nprefix = \"10.0.1.0/24\"\nnetwork = \"a\"",
+        &["n.toml:5: subnet[1]: 10.0.1.0/24 of network a is in another VPN than 10.0.0.0/24; \
+         give both the same vpn or separate networks"],
+    );
+    check(
         "[[network]]\nlease = { default = \"0s\" }",
         &[
             "n.toml:1: network[0].name: missing; write the name that its subnets give as their network",
             "n.toml:2: network[0].lease.default: must not be 0",
         ],
     );
+}
+
+#[test]
+fn vpns_and_names_are_read() {
+    let settings = read(
+        "[clients]\nname_suffix = \"example.net.\"\nfqdn = false\n[[network]]\nname = \"a\"\n\
+         vpn = \"red\"\n[[subnet]]\nprefix = \"10.0.0.0/24\"\nnetwork = \"a\"\n[[subnet]]\n\
+         prefix = \"10.0.1.0/24\"\nvpn = \"0x00000500000001\"\n[[subnet]]\nprefix = \"10.0.2.0/24\"",
+    );
+    let vpn = |position: usize| settings.subnets[position].vpn.as_deref();
+    assert_eq!(vpn(0), Some(&b"\0red"[..]));
+    assert_eq!(vpn(1), Some(&[1, 0, 0, 5, 0, 0, 0, 1][..]));
+    assert_eq!(vpn(2), None);
+    assert!(settings.reception.vss);
+    let rules = &settings.subnets[2].clients;
+    assert_eq!((&rules.name_suffix[..], rules.fqdn), ("example.net", false));
+    assert!(!read("[[subnet]]\nprefix = \"10.0.2.0/24\"").reception.vss);
 }

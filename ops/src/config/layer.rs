@@ -5,7 +5,7 @@ use super::lease::LeaseKeys;
 use super::network::SubnetDraft;
 use super::options;
 use super::section::{Item, Section};
-use replication_ledger::{Boot, OptionValue, Settings};
+use replication_ledger::{Boot, Octets, OptionValue, Settings};
 
 /// What one place says, with what the places around it say where it is silent.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(super) struct Layer<'a> {
     pub(super) boot: Boot,
     /// Of networks and subnets; those for everybody stay apart, because they are sent to others.
     pub(super) options: Vec<OptionValue>,
+    /// The VPN that a network or subnet is in, none for the global one.
+    pub(super) vpn: Option<Octets>,
 }
 
 /// A `[[network]]`: what the subnets of one link have in common.
@@ -47,6 +49,7 @@ impl<'a> Layer<'a> {
             clients: clients.unwrap_or_default(),
             boot: boot.unwrap_or_default(),
             options: Vec::new(),
+            vpn: None,
         }
     }
 
@@ -69,7 +72,9 @@ impl<'a> Layer<'a> {
             None => self.boot.clone(),
         };
         let own = section.section("options").map(|keys| options::read(&keys)).unwrap_or_default();
-        Layer { lease, clients, boot, options: options::within(own, &self.options) }
+        let vpn = section.take("vpn").and_then(|item| item.parse(clients::vpn));
+        let vpn = vpn.or_else(|| self.vpn.clone());
+        Layer { lease, clients, boot, options: options::within(own, &self.options), vpn }
     }
 }
 

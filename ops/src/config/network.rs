@@ -9,8 +9,8 @@ use super::section::{Item, Section, parse};
 use super::validate;
 use super::value;
 use replication_ledger::{
-    AddressRange, Boot, ClientRules, LeaseTimes, OptionValue, Prefix, Reservation, ReservationKey,
-    Settings, Subnet,
+    AddressRange, Boot, ClientRules, LeaseTimes, Octets, OptionValue, Prefix, Reservation,
+    ReservationKey, Settings, Subnet,
 };
 use std::net::Ipv4Addr;
 
@@ -26,6 +26,7 @@ pub(super) struct SubnetDraft<'a> {
     pub(super) boot: Boot,
     pub(super) reservations: Vec<(Reservation, Item<'a>)>,
     pub(super) clients: ClientRules,
+    pub(super) vpn: Option<Octets>,
 }
 
 /// Reads network.toml. `file` is its name in messages. The revision is that of no settings yet: 0.
@@ -56,6 +57,7 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     layer::check_used(&networks, &drafts);
     validate::subnets(&mut drafts);
     settings.subnets = drafts.into_iter().map(finish_subnet).collect();
+    settings.reception.vss = settings.subnets.iter().any(|subnet| subnet.vpn.is_some());
     if let Some(section) = root.section("leasequery") {
         settings.leasequery = leasequery::read(section);
     }
@@ -127,6 +129,7 @@ fn read_subnet<'a>(
         boot: layer.boot,
         reservations,
         clients: layer.clients.rules(layer.lease.quarantine_seconds()),
+        vpn: layer.vpn,
     })
 }
 
@@ -175,5 +178,6 @@ fn finish_subnet(draft: SubnetDraft<'_>) -> Subnet {
         boot: draft.boot,
         reservations: draft.reservations.into_iter().map(|(reserved, _)| reserved).collect(),
         clients: draft.clients,
+        vpn: draft.vpn,
     }
 }

@@ -26,9 +26,26 @@ pub(super) fn subnets(drafts: &mut [SubnetDraft<'_>]) {
         }
     }
     relays(drafts);
+    vpns(drafts);
     for draft in drafts.iter_mut() {
         pools(draft);
         reservations(draft);
+    }
+}
+
+/// The subnets of one link are in one VPN: a client's messages name one.
+fn vpns(drafts: &[SubnetDraft<'_>]) {
+    let mut first_of: BTreeMap<&str, &SubnetDraft<'_>> = BTreeMap::new();
+    for draft in drafts {
+        let Some(network) = draft.network.as_deref() else { continue };
+        let first = *first_of.entry(network).or_insert(draft);
+        if first.vpn != draft.vpn {
+            draft.item.fail(format!(
+                "{} of network {network} is in another VPN than {}; give both the same vpn or \
+                 separate networks",
+                draft.prefix, first.prefix
+            ));
+        }
     }
 }
 

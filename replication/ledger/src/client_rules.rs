@@ -44,6 +44,10 @@ pub struct ClientRules {
     pub auto_configure: bool,
     /// The most addresses that clients behind one Agent Remote ID have at a time (RFC 3046 section 4.0).
     pub addresses_per_remote_id_max: Option<u32>,
+    /// Option 81 of a client is answered (RFC 4702 section 4).
+    pub fqdn: bool,
+    /// What completes a name that is not fully qualified, such as "example.net"; empty if nothing does.
+    pub name_suffix: String,
 }
 
 impl Default for ClientRules {
@@ -56,6 +60,8 @@ impl Default for ClientRules {
             quarantine_seconds: 24 * 3600,
             auto_configure: true,
             addresses_per_remote_id_max: None,
+            fqdn: true,
+            name_suffix: String::new(),
         }
     }
 }
@@ -84,10 +90,12 @@ pub struct Reception {
     pub short_messages: bool,
     /// Option 118 chooses the subnet (RFC 3011 section 2).
     pub subnet_selection: bool,
+    /// Some subnet is in a VPN of its own, so virtual subnet selection is supported (RFC 6607 section 7).
+    pub vss: bool,
 }
 
 impl Default for Reception {
     fn default() -> Self {
-        Reception { short_messages: true, subnet_selection: true }
+        Reception { short_messages: true, subnet_selection: true, vss: false }
     }
 }

@@ -129,6 +129,8 @@ pub struct Subnet {
     pub reservations: Vec<Reservation>,
     /// What its clients may do and are told.
     pub clients: ClientRules,
+    /// The VPN that it is in, as the value of option 221 (RFC 6607 section 3.5); none for the global one.
+    pub vpn: Option<Octets>,
 }
 
 /// Everything that all members agree on besides bindings and members.
@@ -216,6 +218,7 @@ impl Subnet {
             boot: Boot::default(),
             reservations: Vec::new(),
             clients: ClientRules::default(),
+            vpn: None,
         }
     }
 

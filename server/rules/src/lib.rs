@@ -31,6 +31,7 @@ mod network_index;
 mod offers;
 mod reply;
 mod reply_fields;
+mod reply_fqdn;
 mod reply_options;
 mod request;
 mod responsibility;

@@ -3,10 +3,12 @@
 use crate::lease_terms::LeaseTerms;
 use crate::reply_fields;
 use crate::reply_options::{self, Parameters};
+use replication_ledger::Settings;
 use server_wire::{
     Header, MESSAGE_LEN_MIN_BOOTP, MINIMUM_DATAGRAM_LEN, Message, MessageType, MessageWriter,
     OptionCode, OptionSet, PART_LEN_MAX,
 };
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 /// Octets of UDP payload in the smallest datagram that every client takes (RFC 2131 section 2).
@@ -31,12 +33,15 @@ pub struct ReplyPlan<'m> {
     pub(crate) explanation: &'static str,
     /// This DHCPACK answers a DHCPDISCOVER (RFC 4039).
     pub(crate) rapid_commit: bool,
+    /// What is in force.
+    pub(crate) settings: &'m Settings,
 }
 
 impl<'m> ReplyPlan<'m> {
     /// A DHCPNAK that says why.
     pub(crate) fn nak(
         message: &'m Message<'m>,
+        settings: &'m Settings,
         server_identifier: Ipv4Addr,
         explanation: &'static str,
     ) -> ReplyPlan<'m> {
@@ -49,6 +54,7 @@ impl<'m> ReplyPlan<'m> {
             parameters: None,
             explanation,
             rapid_commit: false,
+            settings,
         }
     }
 }
@@ -64,9 +70,9 @@ pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
             server_identifier: plan.server_identifier,
             explanation: plan.explanation,
             client_identifier: message.option(OptionCode::CLIENT_IDENTIFIER),
-            relay_agent_information: message.option(OptionCode::RELAY_AGENT_INFORMATION),
+            relay_agent_information: reply_options::words_for_relay(message, plan.settings),
         };
-        return encode_nak(&nak, buffer);
+        return encode_nak(nak, buffer);
     }
     // [H-07] No longer than the client takes.
     let mut writer = match plan.message_type {
@@ -79,7 +85,7 @@ pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
         let _ = writer.sname(parameters.server_name().as_bytes());
         let _ = writer.file(parameters.file().as_bytes());
     }
-    reply_options::relay_agent_information(&mut writer, message);
+    reply_options::relay_agent_information(&mut writer, message, plan.settings);
     reply_options::write(&mut writer, plan);
     writer.finish().left_out
 }
@@ -107,9 +113,10 @@ pub(crate) fn nak_instead_of(ack: &[u8], explanation: &'static str, buffer: &mut
         server_identifier,
         explanation,
         client_identifier: ack.option(OptionCode::CLIENT_IDENTIFIER),
-        relay_agent_information: ack.option(OptionCode::RELAY_AGENT_INFORMATION),
+        // As it is in the DHCPACK.
+        relay_agent_information: ack.option(OptionCode::RELAY_AGENT_INFORMATION).map(Cow::from),
     };
-    encode_nak(&nak, buffer);
+    encode_nak(nak, buffer);
 }
 
 struct Nak<'n> {
@@ -117,11 +124,11 @@ struct Nak<'n> {
     server_identifier: Ipv4Addr,
     explanation: &'static str,
     client_identifier: Option<&'n [u8]>,
-    relay_agent_information: Option<&'n [u8]>,
+    relay_agent_information: Option<Cow<'n, [u8]>>,
 }
 
 // [H-26] Nothing but 53, 54, 56, 61 and 82, and no overload.
-fn encode_nak(nak: &Nak<'_>, buffer: &mut Vec<u8>) -> OptionSet {
+fn encode_nak(nak: Nak<'_>, buffer: &mut Vec<u8>) -> OptionSet {
     let mut writer = MessageWriter::new(buffer, REPLY_LEN_DEFAULT).without_overload();
     writer.header(&nak.header);
     // What does not fit is named in the answer.

@@ -5,9 +5,15 @@
 //! configuration straight into the message.
 
 use crate::reply::ReplyPlan;
+use crate::reply_fqdn;
+use crate::subnet_selection::vpn_named;
 use replication_ledger::{Boot, OptionValue, Reservation, Settings, Subnet};
-use server_wire::{Message, MessageType, MessageWriter, OptionCode};
+use server_wire::{Message, MessageType, MessageWriter, OptionCode, SubOptionCode};
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
+
+/// Option 116: DoNotAutoConfigure (RFC 2563 section 2.1).
+const DO_NOT_AUTO_CONFIGURE: u8 = 0;
 
 /// Where the values of configured options come from.
 #[derive(Clone, Copy, Debug)]
@@ -75,13 +81,31 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// The request's option 82 as the reply has it.
+// [O-01] Echoed entire, whatever the relay put in,
+// [O-49] the VPN that was used among it, because another one is not answered at all [O-52];
+// [O-50] but for VSS-Control, by whose absence the relay knows that its VPN was understood.
+pub(crate) fn words_for_relay<'a>(
+    message: &'a Message<'_>,
+    settings: &Settings,
+) -> Option<Cow<'a, [u8]>> {
+    let raw = message.option(OptionCode::RELAY_AGENT_INFORMATION)?;
+    let words = message.relay_agent_information()?;
+    if !settings.reception.vss || !words.vss_control() {
+        return Some(raw.into());
+    }
+    let mut rest = Vec::with_capacity(raw.len());
+    words.raw_without(&[SubOptionCode::VSS_CONTROL], &mut rest);
+    (!rest.is_empty()).then_some(rest.into())
+}
+
 /// Reserves the end of the message for the request's option 82.
-// [O-01] Echoed entire, whatever the relay put in.
 pub(crate) fn relay_agent_information<'b>(
     writer: &mut MessageWriter<'b>,
     message: &'b Message<'_>,
+    settings: &Settings,
 ) {
-    if let Some(raw) = message.option(OptionCode::RELAY_AGENT_INFORMATION) {
+    if let Some(raw) = words_for_relay(message, settings) {
         // What does not fit is named when the message is finished.
         let _ = writer.relay_agent_information(raw);
     }
@@ -97,7 +121,12 @@ pub(crate) fn write(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
     if let Some(identifier) = message.option(OptionCode::CLIENT_IDENTIFIER) {
         let _ = writer.option(OptionCode::CLIENT_IDENTIFIER, identifier);
     }
+    write_vss(writer, message, plan.settings);
     if let Some(parameters) = plan.parameters {
+        if plan.message_type.is_some() && parameters.subnet.clients.fqdn {
+            reply_fqdn::write(writer, message, &parameters);
+        }
+        write_without_address(writer, plan, &parameters);
         // RFC 3011 section 2: an identical copy, always, unless it is switched off; unknown subnets were not answered at all.
         if let Some(subnet) = message.option(OptionCode::SUBNET_SELECTION)
             && parameters.settings.reception.subnet_selection
@@ -125,6 +154,46 @@ fn write_terms(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>, message_typ
     if let Some(seconds) = terms.rebinding_seconds {
         let _ = writer.option_u32(OptionCode::REBINDING_TIME, seconds);
     }
+}
+
+// [O-53] As it came and whether it was asked for or not, because it was used; if it could not be there is no reply.
+// [O-54] With the VPN that the relay named, if both name one.
+fn write_vss(writer: &mut MessageWriter<'_>, message: &Message<'_>, settings: &Settings) {
+    let by_relay = message.relay_agent_information();
+    let by_relay = by_relay.and_then(|words| words.get(SubOptionCode::VSS));
+    if settings.reception.vss
+        && message.option(OptionCode::VSS).is_some()
+        && let Some(used) = vpn_named(message, by_relay)
+    {
+        let _ = writer.option(OptionCode::VSS, used);
+    }
+}
+
+/// What a client must hear that is to live without an IPv4 address.
+fn write_without_address(
+    writer: &mut MessageWriter<'_>,
+    plan: &ReplyPlan<'_>,
+    parameters: &Parameters<'_>,
+) {
+    let message = plan.message;
+    // [O-59] Asked for and configured: it must be there, so it comes before what may be left out.
+    if parameters.prefers_ipv6(message)
+        && let Some(seconds) = parameters.configured(OptionCode::IPV6_ONLY_PREFERRED)
+    {
+        let _ = writer.option(OptionCode::IPV6_ONLY_PREFERRED, seconds);
+    }
+    // [O-60] No address, and none of its own making.
+    if plan.message_type == Some(MessageType::Offer)
+        && plan.yiaddr.is_unspecified()
+        && prevents_auto_configuration(message, parameters.subnet)
+    {
+        let _ = writer.option_u8(OptionCode::AUTO_CONFIGURE, DO_NOT_AUTO_CONFIGURE);
+    }
+}
+
+/// True if the client would take a link-local address and must not.
+pub(crate) fn prevents_auto_configuration(message: &Message<'_>, subnet: &Subnet) -> bool {
+    !subnet.clients.auto_configure && message.option(OptionCode::AUTO_CONFIGURE).is_some()
 }
 
 fn write_parameters(
@@ -186,6 +255,9 @@ fn is_servers_own(code: OptionCode) -> bool {
             | OptionCode::RAPID_COMMIT
             | OptionCode::RELAY_AGENT_INFORMATION
             | OptionCode::SUBNET_SELECTION
+            | OptionCode::CLIENT_FQDN
+            | OptionCode::AUTO_CONFIGURE
+            | OptionCode::VSS
     )
 }
 

@@ -117,6 +117,8 @@ pub(crate) struct RelayWords<'a> {
     pub(crate) subscriber_id: Option<&'a [u8]>,
     pub(crate) link_selection: Option<Ipv4Addr>,
     pub(crate) server_identifier_override: Option<Ipv4Addr>,
+    /// The VPN, as RFC 6607 section 3.5 writes it.
+    pub(crate) vss: Option<&'a [u8]>,
 }
 
 impl<'a> RelayWords<'a> {
@@ -143,6 +145,7 @@ impl<'a> RelayWords<'a> {
                     words.server_identifier_override =
                         words.server_identifier_override.or_else(|| address(value));
                 }
+                SubOptionCode::VSS => words.vss = words.vss.or(Some(value)),
                 _ => {}
             }
         }

@@ -3,7 +3,11 @@
 use crate::network_index::SubnetPosition;
 use crate::request::{Request, Situation};
 use replication_ledger::{LedgerView, Settings, Subnet};
+use server_wire::{Message, OptionCode};
 use std::net::Ipv4Addr;
+
+/// Virtual subnet selection of the global VPN (RFC 6607 section 3.5).
+const GLOBAL_VPN: &[u8] = &[255];
 
 /// The subnets of one link, the one that the message named first.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +54,30 @@ pub(crate) fn select<'a, V: LedgerView>(
         position_of(settings, header.ciaddr)
     };
     // [H-33] giaddr chooses a link, not only its subnet.
-    let positions = situation.index.link(position?);
-    (!positions.is_empty()).then_some(Link { settings, positions })
+    let link = Link { settings, positions: situation.index.link(position?) };
+    let first = link.subnets().next()?;
+    is_in_vpn(request, first, settings).then_some(link)
+}
+
+/// True if the subnet, and with it its link, is in the VPN that the message names. In an unknown VPN there is no subnet.
+// [O-48] An address is allocated in the VPN named, or not at all.
+// [O-51] With VSS-Control beside it or without.
+// [O-55] What is in a VPN is not for who does not name it: the relay would take the address for a global one.
+pub(crate) fn is_in_vpn(request: &Request<'_>, subnet: &Subnet, settings: &Settings) -> bool {
+    if !settings.reception.vss {
+        return true;
+    }
+    let named = vpn_named(request.message, request.relay.vss).filter(|raw| *raw != GLOBAL_VPN);
+    named == subnet.vpn.as_deref()
+}
+
+/// The VPN of option 221 or of sub-option 151.
+// [O-54] The relay is nearer and knows better.
+pub(crate) fn vpn_named<'a>(
+    message: &'a Message<'_>,
+    by_relay: Option<&'a [u8]>,
+) -> Option<&'a [u8]> {
+    by_relay.or_else(|| message.option(OptionCode::VSS))
 }
 
 /// The position of the subnet whose prefix holds the address.

@@ -34,7 +34,7 @@ pub use message::{
 pub use message_type::MessageType;
 pub use options::format::Format;
 pub use options::o061_client_id::ClientIdentifier;
-pub use options::o081_client_fqdn::ClientFqdn;
+pub use options::o081_client_fqdn::{ClientFqdn, FLAG_E, FLAG_N, FLAG_O, FLAG_S};
 pub use options::o082_relay_agent::{RelayAgentInformation, SubOptionCode, SubOptionWriter};
 pub use options::o090_authentication::Authentication;
 pub use options::o121_classless_routes::{ClasslessRoute, ClasslessRoutes};

@@ -10,6 +10,7 @@
 //!          to 255 octets is never split, because older clients read the parts as repetitions.
 //! Absent.  Which options a reply carries, and in which order.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use crate::error::NotWritten;
@@ -44,7 +45,7 @@ pub struct MessageWriter<'b> {
     file: HeaderField,
     sname: HeaderField,
     /// Option 82, written last.
-    relay_agent: Option<&'b [u8]>,
+    relay_agent: Option<Cow<'b, [u8]>>,
     /// A vendor area without a cookie has been written: there is no place for options.
     without_options: bool,
     present: OptionSet,
@@ -172,7 +173,11 @@ impl<'b> MessageWriter<'b> {
     /// # Errors
     /// There is no room for all of it, or it is there already. Call it before the options, so that
     /// these do not take the room.
-    pub fn relay_agent_information(&mut self, raw: &'b [u8]) -> Result<(), NotWritten> {
+    pub fn relay_agent_information(
+        &mut self,
+        raw: impl Into<Cow<'b, [u8]>>,
+    ) -> Result<(), NotWritten> {
+        let raw = raw.into();
         let code = OptionCode::RELAY_AGENT_INFORMATION;
         if self.present.contains(code) {
             return Err(NotWritten::Duplicate);
@@ -295,9 +300,9 @@ impl<'b> MessageWriter<'b> {
             let option = [OptionCode::OPTION_OVERLOAD.0, 1, overload];
             self.buffer.extend_from_slice(&option);
         }
-        if let Some(raw) = self.relay_agent {
+        if let Some(raw) = self.relay_agent.take() {
             // [O-02] last before End.
-            self.append(OptionCode::RELAY_AGENT_INFORMATION, raw);
+            self.append(OptionCode::RELAY_AGENT_INFORMATION, &raw);
         }
         self.buffer.push(OptionCode::END.0);
     }
@@ -333,7 +338,7 @@ impl<'b> MessageWriter<'b> {
     }
 
     fn room_for_all(&self) -> usize {
-        let relay_agent = self.relay_agent.map_or(0, |raw| encoded_len(raw.len()));
+        let relay_agent = self.relay_agent.as_ref().map_or(0, |raw| encoded_len(raw.len()));
         (self.end_max - self.buffer.len()).saturating_sub(END_LEN + relay_agent)
     }
 

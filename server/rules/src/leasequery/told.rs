@@ -172,7 +172,7 @@ pub(crate) fn write_option<'b>(
         OptionCode::RELAY_AGENT_INFORMATION => {
             // The newest that was received, whole, at the end.
             if !binding.relay_agent_information.is_empty() {
-                let _ = writer.relay_agent_information(&binding.relay_agent_information);
+                let _ = writer.relay_agent_information(&binding.relay_agent_information[..]);
             }
             return;
         }

@@ -205,7 +205,7 @@ fn the_name_that_a_client_asked_for_is_told_beside_the_one_it_got() {
     let in_text = &b"\x01\0\0cpe.example."[..];
     let in_wire_form = &b"\x05\0\0\x03cpe\x07example\0"[..];
     check(&[(12, b"box")], Some(b"box"));
-    check(&[(12, b"box"), (81, in_text)], Some(b"box"));
+    check(&[(12, b"box"), (81, in_text)], Some(b"cpe.example"));
     check(&[(81, in_text)], Some(b"cpe.example"));
     check(&[(81, in_wire_form)], Some(b"cpe.example"));
     check(&[(81, b"\x04\0\0\x06short")], None);

@@ -83,7 +83,7 @@ fn tell<'m, V: LedgerView>(
 }
 
 // [H-58] A BOOTREPLY: no message type, and no times of a lease.
-fn reply<'m, V>(
+fn reply<'m, V: LedgerView>(
     request: &Request<'m>,
     yiaddr: Ipv4Addr,
     parameters: Parameters<'m>,
@@ -98,6 +98,7 @@ fn reply<'m, V>(
         parameters: Some(parameters),
         explanation: "",
         rapid_commit: false,
+        settings: situation.settings(),
     })
 }
 

@@ -7,11 +7,13 @@ use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{LeaseTerms, granted, granted_again};
 use crate::offers::Offers;
 use crate::reply::ReplyPlan;
-use crate::reply_options::Parameters;
+use crate::reply_options::{Parameters, prevents_auto_configuration};
 use crate::request::{Request, Situation};
+use crate::subnet_selection::Link;
 use crate::{admission, responsibility, subnet_selection};
 use replication_ledger::{BindingState, LedgerView};
-use server_wire::{Message, MessageType};
+use server_wire::{Message, MessageType, OptionCode};
+use std::net::Ipv4Addr;
 
 /// Offers an address and holds it, or gives it at once.
 pub(super) fn discover<'m, V: LedgerView>(
@@ -24,8 +26,12 @@ pub(super) fn discover<'m, V: LedgerView>(
         return Err(DropReason::NotMyBucket);
     }
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
-    let choice =
-        allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
+    if let Some(parameters) = ipv6_mostly(&request, link, situation) {
+        return Ok(offer_nothing(&request, parameters, situation));
+    }
+    let Some(choice) = allocator::choose(&request, link, situation, offers) else {
+        return without_address(&request, link, situation);
+    };
     let Choice { address, subnet, reservation } = choice;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
     let parameters = Parameters { settings: situation.settings(), subnet, reservation };
@@ -54,7 +60,70 @@ pub(super) fn discover<'m, V: LedgerView>(
         parameters: Some(parameters),
         explanation: "",
         rapid_commit: false,
+        settings: situation.settings(),
     }))
+}
+
+/// Where the client gets its parameters from, if it wants option 108 and is on a link where it gets it.
+// [O-59] Such a client is offered no address and none is held for it; if it asks for one all the same it gets it.
+fn ipv6_mostly<'m, V: LedgerView>(
+    request: &Request<'m>,
+    link: Link<'m>,
+    situation: &Situation<'m, V>,
+) -> Option<Parameters<'m>> {
+    let wanted = OptionCode::IPV6_ONLY_PREFERRED;
+    request.message.parameter_request_list().find(|code| *code == wanted)?;
+    let parameters = place_of(request, link, situation)?;
+    parameters.prefers_ipv6(request.message).then_some(parameters)
+}
+
+/// Without an address to give: silence, but for a client that would make one of its own where it must not.
+fn without_address<'m, V: LedgerView>(
+    request: &Request<'m>,
+    link: Link<'m>,
+    situation: &Situation<'m, V>,
+) -> Decided<'m> {
+    let parameters = place_of(request, link, situation).ok_or(DropReason::NoAddress)?;
+    match prevents_auto_configuration(request.message, parameters.subnet) {
+        true => Ok(offer_nothing(request, parameters, situation)),
+        false => Err(DropReason::NoAddress),
+    }
+}
+
+/// The client's reservation and its subnet, else the first subnet of the link that has pools.
+fn place_of<'m, V: LedgerView>(
+    request: &Request<'m>,
+    link: Link<'m>,
+    situation: &Situation<'m, V>,
+) -> Option<Parameters<'m>> {
+    let settings = situation.settings();
+    let Request { client, hardware, relay, .. } = request;
+    let reservation =
+        situation.index.reservations(settings, link.positions, client, hardware, relay).next();
+    let reserved = reservation.and_then(|reservation| link.subnet_of(reservation.address));
+    let with_pools = || link.subnets().find(|subnet| !subnet.pools.is_empty());
+    let subnet = reserved.or_else(with_pools).or_else(|| link.subnets().next())?;
+    Some(Parameters { settings, subnet, reservation })
+}
+
+/// A DHCPOFFER of 0.0.0.0.
+fn offer_nothing<'m, V: LedgerView>(
+    request: &Request<'m>,
+    parameters: Parameters<'m>,
+    situation: &Situation<'m, V>,
+) -> Intent<'m> {
+    let times = &parameters.subnet.lease;
+    Intent::Reply(ReplyPlan {
+        message: request.message,
+        message_type: Some(MessageType::Offer),
+        yiaddr: Ipv4Addr::UNSPECIFIED,
+        server_identifier: server_identifier(&request.relay, situation),
+        terms: Some(LeaseTerms::of(times, times.default_seconds, &request.client)),
+        parameters: Some(parameters),
+        explanation: "",
+        rapid_commit: false,
+        settings: situation.settings(),
+    })
 }
 
 /// True if this DHCPDISCOVER is answered with a DHCPACK.

@@ -44,5 +44,6 @@ pub(super) fn inform<'m, V: LedgerView>(
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
         rapid_commit: false,
+        settings: situation.settings(),
     }))
 }

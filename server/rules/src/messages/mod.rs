@@ -114,6 +114,7 @@ fn promise<'m, V: LedgerView>(
         parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
         explanation: "",
         rapid_commit: grant.state == RequestState::Init,
+        settings: situation.settings(),
     };
     // [Q-40] [L-45] Option 82 and option 60 are stored with the binding,
     // [Q-41] [L-46] by every member, as they come with the promise through the log;
@@ -132,14 +133,13 @@ fn promise<'m, V: LedgerView>(
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }
 
-/// The name that the client asks for: option 12, else the name of option 81 as text; empty if it names none.
+/// The name that the client asks for: that of option 81 as text, else option 12; empty if it names none.
 // draft-ietf-dhc-leasequery-01 section 6.8.3 tells of both.
+// [O-57] Beside option 81 a host name is ignored, unless 81 names nothing.
 fn requested_host_name(message: &Message<'_>) -> Octets {
-    if let Some(name) = message.host_name() {
-        return name.into();
-    }
     let labels = message.client_fqdn().and_then(|fqdn| fqdn.labels());
-    labels.map(|labels| labels.join(&b"."[..]).into()).unwrap_or_default()
+    let name = labels.map(|labels| labels.join(&b"."[..])).filter(|name| !name.is_empty());
+    name.map(Octets::from).or_else(|| message.host_name().map(Octets::from)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,3 +150,7 @@ mod policy_tests;
 mod rapid_commit_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vss_tests;
+#[cfg(test)]
+mod without_ipv4_tests;

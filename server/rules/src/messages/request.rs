@@ -93,7 +93,8 @@ fn select<'m, V: LedgerView>(
     }
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
     let identifier = server_identifier(&request.relay, situation);
-    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, identifier, text)));
+    let nak =
+        |text| Ok(Intent::Reply(ReplyPlan::nak(message, situation.settings(), identifier, text)));
     let Some(subnet) = link.subnet_of(address) else { return nak(WRONG_NETWORK) };
     let binding = binding_of(&request, address, situation);
     if binding.is_none() && offers.is_held_for_another(address, &request.client, situation.now) {
@@ -142,7 +143,8 @@ fn verify<'m, V: LedgerView>(
     let binding = binding_of(&request, address, situation);
     let relay = effective_relay(&request, binding);
     let identifier = server_identifier(&relay, situation);
-    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, identifier, text)));
+    let nak =
+        |text| Ok(Intent::Reply(ReplyPlan::nak(message, situation.settings(), identifier, text)));
     let subnet = match subnet_for(&request, state, address, situation)? {
         Some(subnet) => subnet,
         // [H-45] This needs no record of the client: the configuration says what is on the link. The other states, too,
@@ -188,7 +190,11 @@ fn subnet_for<'m, V: LedgerView>(
 ) -> Result<Option<&'m Subnet>, DropReason> {
     if state == RequestState::Renewing {
         // ciaddr is trusted: the client is reachable by it.
-        let subnet = situation.settings().subnet_of(address);
+        // Nor does it have to name its VPN: that is its relay's business, and the relay did not see this.
+        let settings = situation.settings();
+        let silent = subnet_selection::vpn_named(request.message, request.relay.vss).is_none();
+        let meant = |s: &&Subnet| silent || subnet_selection::is_in_vpn(request, s, settings);
+        let subnet = settings.subnet_of(address).filter(meant);
         return subnet.map(Some).ok_or(DropReason::NoSubnet);
     }
     let link = subnet_selection::select(request, situation).ok_or(DropReason::NoSubnet)?;
