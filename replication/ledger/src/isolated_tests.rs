@@ -135,6 +135,16 @@ fn what_is_not_known_to_be_committed_restricts_and_never_permits() {
     );
     check(vec![Command::Expire { addresses: vec![ip(1)] }], 1, 1, not_alone);
     check(vec![Command::Free { addresses: vec![ip(2)] }], 2, 7, not_alone);
+    let journaled = |kind| {
+        let (table, _) = applied();
+        let grant =
+            alone(&table, &[], vec![]).promise(&table, &bind(1, 1), moment(10), Bound::Open);
+        Command::Merge(Box::new(JournalRecord { kind, ..grant.expect("its own").record }))
+    };
+    check(vec![journaled(JournalKind::Promise)], 1, 1, Ok(3600));
+    check(vec![journaled(JournalKind::Promise)], 1, 2, not_alone);
+    check(vec![journaled(JournalKind::Release)], 1, 1, not_alone);
+    check(vec![journaled(JournalKind::Decline)], 1, 1, not_alone);
     let (first, last) = (ip(3), ip(6));
     check(vec![Command::Disown { first, last }], 3, 7, Err(Refusal::Disowned));
     check(vec![Command::Disown { first, last }], 5, 5, Ok(3600));

@@ -5,7 +5,7 @@
 //! grant as not, and an address that is named in one may go only to the client named there. Nothing here ever permits anything.
 
 use crate::teeth::{Tooth, is_broken};
-use crate::{AddressRange, ClientKey, Command, MemberId, Settings};
+use crate::{AddressRange, ClientKey, Command, JournalKind, MemberId, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -46,7 +46,13 @@ impl Narrowing {
     fn note(&mut self, command: &Command) {
         match command {
             Command::Bind(bind) => self.name(bind.address, &bind.client),
-            Command::Merge(record) => self.name(record.address, &record.client),
+            Command::Merge(record) => {
+                self.name(record.address, &record.client);
+                // Settled and freed perhaps, so that not even this client may have it.
+                if record.kind != JournalKind::Promise {
+                    self.ended.insert(record.address);
+                }
+            }
             Command::Release { address, .. }
             | Command::Decline { address, .. }
             | Command::Reset { address } => {
