@@ -36,7 +36,7 @@ test: toolchain
 	tests/run.sh
 
 simulate: toolchain
-	SIMULATE_STEPS=$(SIMULATE_STEPS) SIMULATE_FIRST=$(SIMULATE_FIRST) TEETH_SEEDS=6000 \
+	SIMULATE_STEPS=$(SIMULATE_STEPS) SIMULATE_FIRST=$(SIMULATE_FIRST) SIMULATE_STORY_SEEDS=2000 TEETH_SEEDS=20000 \
 	  cargo test --release --locked --package tests --test simulation -- --nocapture
 
 bench: toolchain

@@ -51,6 +51,7 @@ impl World {
         member.undurable.clear();
         member.replies.clear();
         member.alone = None;
+        member.receiving = None;
         if power {
             member.log.truncate(member.durable);
             let durable = member.journal_durable;
@@ -83,6 +84,7 @@ impl World {
         member.asleep_until = 0;
         let (boot, wall) = (member.boot(now), member.raw_wall(now));
         member.authority = Authority::start(member.boot_id, boot, wall, member.stored);
+        member.begin_behind_image();
         let (index, table) = member.image.clone();
         member.table = table;
         member.applied = index;
@@ -488,6 +490,7 @@ impl World {
         let role = self.members[me].role;
         trace!(self, "member {me} has handed over and begins anew");
         self.counts.rejoined += 1;
+        self.members[me].handed_over = true;
         self.members[me].destroyed = true;
         self.members[me].up = false;
         let voters = self.members[leader].voters().cloned();

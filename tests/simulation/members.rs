@@ -1,9 +1,10 @@
 //! # One member: its disk, its memory, its clocks, and a log with terms
 //!
 //! The toy of an ordered log, exact where the rules lean on it: terms and votes, a log whose end may be overwritten, entries that count
-//! only when they are on the disk, commitment by a majority of every voter set in force, joint memberships. Left out: snapshots (a member that
-//! lags is sent the log itself), pre-vote, and timers: chance says who stands for election.
+//! only when they are on the disk, commitment by a majority of every voter set in force, joint memberships. What is purged is sent as an image (images.rs).
+//! Left out: pre-vote, and timers: chance says who stands for election.
 
+use crate::images::Image;
 use crate::oracle::Proof;
 use crate::world::{MCLT_SECONDS, START_MILLIS};
 use replication_ledger::{
@@ -15,6 +16,8 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 pub(crate) const MEMBERS_LEN_MAX: usize = 12;
+/// Parts in which an image is sent.
+pub(crate) const IMAGE_PARTS: u8 = 3;
 /// Addresses per block of AV-Q8.
 pub(crate) const BLOCK_LEN: u32 = 4;
 
@@ -94,6 +97,9 @@ pub(crate) struct Leading {
     pub(crate) settled: [usize; MEMBERS_LEN_MAX],
     /// Up to where a member's log must match before anything is echoed to it.
     pub(crate) restored: [usize; MEMBERS_LEN_MAX],
+    /// Images that are being sent, and the part that is wanted.
+    pub(crate) images: [Option<Rc<Image>>; MEMBERS_LEN_MAX],
+    pub(crate) parts: [u8; MEMBERS_LEN_MAX],
     pub(crate) since: BootTime,
 }
 
@@ -116,6 +122,10 @@ pub(crate) struct Member {
     pub(crate) marked: BTreeSet<u32>,
     pub(crate) stored: Option<StoredAuthority>,
     pub(crate) image: (usize, MapTable),
+    /// The log up to the image that was taken last.
+    pub(crate) image_ghosts: Vec<Rc<Entry>>,
+    /// Entries up to here are gone: what is left of them in `log` are ghosts.
+    pub(crate) purged: usize,
 
     // In its memory.
     pub(crate) up: bool,
@@ -124,6 +134,8 @@ pub(crate) struct Member {
     pub(crate) asleep_until: i64,
     pub(crate) disk_full: bool,
     pub(crate) commit: usize,
+    /// Term and index of the image that is on its way, and the part that is wanted next.
+    pub(crate) receiving: Option<(u64, usize, u8)>,
     pub(crate) applied: usize,
     pub(crate) table: MapTable,
     pub(crate) leading: Option<Box<Leading>>,
@@ -149,6 +161,8 @@ pub(crate) struct Member {
     /// It met a newer lineage: it only hands over what it promised.
     pub(crate) superseded: bool,
     pub(crate) handing: Option<Vec<JournalRecord>>,
+    /// All that it handed over is merged.
+    pub(crate) handed_over: bool,
 
     // Its clocks.
     pub(crate) wall_offset: i64,
@@ -176,12 +190,15 @@ impl Member {
             marked: BTreeSet::new(),
             stored: None,
             image: (0, empty_table()),
+            image_ghosts: Vec::new(),
+            purged: 0,
             up: true,
             destroyed: false,
             asleep_since: 0,
             asleep_until: 0,
             disk_full: false,
             commit: 0,
+            receiving: None,
             applied: 0,
             table: empty_table(),
             leading: None,
@@ -204,6 +221,7 @@ impl Member {
             asked_in_session: false,
             superseded: false,
             handing: None,
+            handed_over: false,
             wall_offset: 0,
             drift_ppm: 0,
             boot_origin: now,
@@ -335,6 +353,8 @@ impl Leading {
             heard: [None; MEMBERS_LEN_MAX],
             settled: [0; MEMBERS_LEN_MAX],
             restored: [log_len + 1; MEMBERS_LEN_MAX],
+            images: Default::default(),
+            parts: [0; MEMBERS_LEN_MAX],
             since,
         }
     }

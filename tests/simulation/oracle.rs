@@ -234,6 +234,33 @@ impl Oracle {
         }
     }
 
+    /// At the end, also after a false assertion: what was promised by a member that is there, or has handed over what it knew, stands or
+    /// is shown as a conflict.
+    pub(crate) fn nothing_is_hidden(
+        &self,
+        table: &MapTable,
+        now: i64,
+        has_told: impl Fn(&Promise) -> bool,
+    ) -> Result<(), String> {
+        let later = now + CLOCK_ERROR_MILLIS;
+        for (number, live) in self.live.iter().enumerate() {
+            for promise in live.iter().filter(|known| known.over > later && has_told(known)) {
+                let address = address_of(number);
+                let conflicts = &table.globals().conflict_events;
+                let shown = conflicts
+                    .iter()
+                    .any(|kept| kept.address == address && kept.client == promise.client);
+                if !shown && !is_kept(table, number, promise, now) {
+                    let found = table.binding(address);
+                    return Err(format!(
+                        "the promise of {address} is neither kept nor shown as a conflict: {promise:?}\n  {found:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The newest promise of an address that surely still runs.
     pub(crate) fn newest(&self, number: usize, now: i64) -> Option<&Promise> {
         self.live[number].iter().filter(|known| known.over > now).max_by_key(|known| known.made)

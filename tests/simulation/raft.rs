@@ -1,5 +1,6 @@
 //! The ordered log: elections, replication, commitment, memberships.
 
+use crate::images::Image;
 use crate::members::{Entry, Leading, Payload, Voters};
 use crate::oracle::Proof;
 use crate::world::{Envelope, ISOLATION_DELAY_MILLIS, World, trace};
@@ -46,6 +47,19 @@ pub(crate) enum Message {
         term: u64,
     },
     Parcel(Parcel),
+    ImagePart {
+        term: u64,
+        image: Rc<Image>,
+        part: u8,
+    },
+    ImageWanted {
+        term: u64,
+        part: u8,
+    },
+    ImageTaken {
+        term: u64,
+        index: usize,
+    },
 }
 
 impl World {
@@ -76,8 +90,7 @@ impl World {
         if member.superseded || member.leading.is_some() {
             return;
         }
-        let Some(voters) = member.voters() else { return };
-        if !voters.all().contains(&member.id) {
+        if !member.may_lead() {
             return;
         }
         member.term += 1;
@@ -180,6 +193,11 @@ impl World {
             if to != me {
                 let append = self.append_for(me, to, round, quorum_age);
                 self.send(me, to, append);
+                if self.members[me].needs_image(to)
+                    && let Some(part) = self.image_part_for(me, to)
+                {
+                    self.send(me, to, part);
+                }
             }
         }
         self.advance_commit(me);
@@ -189,8 +207,16 @@ impl World {
         let member = &self.members[me];
         // Only called for a leader.
         let leading = member.leading.as_ref().expect("it leads");
-        let next = leading.next[to].clamp(1, member.log.len() + 1);
-        let end = (next - 1 + ENTRIES_LEN_MAX).min(member.log.len());
+        let next = match member.needs_image(to) {
+            // Nothing but a heartbeat until it has the image.
+            true => 1,
+            false => leading.next[to].clamp(1, member.log.len() + 1),
+        };
+        let entries = match member.needs_image(to) {
+            true => 0,
+            false => ENTRIES_LEN_MAX,
+        };
+        let end = (next - 1 + entries).min(member.log.len());
         let id = self.members[to].id;
         Message::Append {
             term: member.term,
@@ -220,7 +246,7 @@ impl World {
         }
     }
 
-    fn advance_commit(&mut self, me: usize) {
+    pub(crate) fn advance_commit(&mut self, me: usize) {
         let member = &self.members[me];
         let Some(leading) = &member.leading else { return };
         let Some(voters) = member.voters() else { return };
@@ -304,6 +330,16 @@ impl World {
             Message::Acked { term, matched, log_len, round, stamp, wall, settled } => {
                 self.acknowledged(to, from, term, matched, log_len, round, stamp, wall, settled);
             }
+            Message::ImagePart { term, image, part } => {
+                if term < self.members[to].term {
+                    return self.send(to, from, Message::NewerTerm { term: self.members[to].term });
+                }
+                self.step_down(to, term);
+                self.members[to].leader = Some(from);
+                self.take_image_part(to, from, &image, part);
+            }
+            Message::ImageWanted { term, part } => self.image_wanted(to, from, term, part),
+            Message::ImageTaken { term, index } => self.image_taken(to, from, term, index),
             Message::Vote { term, last } => self.asked_for_vote(to, from, term, last),
             Message::Voted { term } => {
                 let member = &mut self.members[to];
@@ -544,6 +580,18 @@ impl World {
 }
 
 impl crate::members::Member {
+    /// Also a member that the end of its log leaves out: it may be the only one that has this end, and must hand it on.
+    pub(crate) fn may_lead(&self) -> bool {
+        self.voter_sets().iter().any(|set| set.contains(&self.id))
+    }
+
+    /// True if this leader no longer has what a member needs next.
+    pub(crate) fn needs_image(&self, to: usize) -> bool {
+        let next = self.leading.as_ref().map_or(usize::MAX, |leading| leading.next[to]);
+        // The entry before the first one that is sent must be there too.
+        next.saturating_sub(1) < self.purged
+    }
+
     /// How long ago a quorum last confirmed this member as the leader, in milliseconds.
     pub(crate) fn quorum_age(&self, now: i64) -> Option<i64> {
         let leading = self.leading.as_ref()?;

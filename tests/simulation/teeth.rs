@@ -1,7 +1,7 @@
 //! Each rule broken on purpose: the simulation must notice.
 
 use crate::traces::Story;
-use crate::{number, run, run_story};
+use crate::{Run, number};
 use replication_ledger::teeth::{Tooth, break_rule};
 
 /// Seeds until a broken rule must have been noticed.
@@ -23,6 +23,10 @@ fn shown_by(tooth: Tooth) -> Option<Story> {
         Tooth::LateReleaseTaken => Some(Story::LateRelease),
         Tooth::EchoOfOtherBoot => Some(Story::EchoAfterReboot),
         Tooth::NarrowingIgnored => Some(Story::RestartAlone),
+        Tooth::ImageHalfTaken => Some(Story::ImageInterrupted),
+        Tooth::PauseUnnoticed | Tooth::RestartUnbounded => Some(Story::DownThenAlone),
+        Tooth::PartnerDownAtOnce => Some(Story::AssertedOverJournal),
+        Tooth::ConflictHidden => Some(Story::FalselyAsserted),
         Tooth::LossInPair => Some(Story::PairMeets),
         Tooth::LossyRevives | Tooth::LossyEarly => Some(Story::LossyRecovery),
         _ => None,
@@ -32,16 +36,14 @@ fn shown_by(tooth: Tooth) -> Option<Story> {
 /// The first seed that notices.
 fn noticed_by(tooth: Tooth) -> Option<(u64, String)> {
     break_rule(Some(tooth));
-    let world = |seed| match shown_by(tooth) {
-        Some(story) => run_story(seed, story, false),
-        None => run(seed, false),
-    };
+    let story = shown_by(tooth);
     let noticed = (1..=number("TEETH_SEEDS", SEEDS_MAX))
-        .find_map(|seed| world(seed).failure.map(|why| (seed, why)));
+        .find_map(|seed| Run { seed, story }.play(false).failure.map(|why| (seed, why)));
     break_rule(None);
     noticed
 }
 
+/// `TEETH_ONLY` chooses one, `TEETH_SEEDS` how long to look for it.
 #[test]
 fn every_rule_that_is_broken_on_purpose_is_noticed() {
     let only = std::env::var("TEETH_ONLY").ok();

@@ -45,12 +45,22 @@ pub(crate) enum Story {
     RestartAlone,
     /// Both members of a pair are alone, meet for a moment, and are alone again.
     PairMeets,
+    /// A server that needs an image crashes while it gets it, and comes up alone.
+    ImageInterrupted,
+    /// A server is down, an operator says so, and it comes up where it hears nobody.
+    DownThenAlone,
+    /// A server promises alone and dies, and the survivor goes on.
+    AssertedOverJournal,
+    /// An operator says of members that go on that they are down.
+    FalselyAsserted,
+    /// Members that were declared down return together, and do not hear the survivor.
+    LostMajorityReturns,
     /// A survivor that lacks what the others did goes on.
     LossyRecovery,
 }
 
 impl Story {
-    pub(crate) const ALL: [Story; 15] = [
+    pub(crate) const ALL: [Story; 20] = [
         Story::CrashBeforeOutcome,
         Story::ReturnFarBehind,
         Story::HastyFree,
@@ -65,13 +75,25 @@ impl Story {
         Story::EchoAfterReboot,
         Story::RestartAlone,
         Story::PairMeets,
+        Story::ImageInterrupted,
+        Story::DownThenAlone,
+        Story::AssertedOverJournal,
+        Story::FalselyAsserted,
+        Story::LostMajorityReturns,
         Story::LossyRecovery,
     ];
+
+    pub(crate) fn named(name: &str) -> Option<Story> {
+        Story::ALL.into_iter().find(|story| format!("{story:?}") == name)
+    }
 }
 
 impl World {
     /// Plays a story once. One that does not fit the cluster's shape of the moment is not told.
     pub(crate) fn tell(&mut self, story: Story) {
+        if self.failure.is_some() {
+            return;
+        }
         self.prologue();
         trace!(self, "story {story:?}");
         let told = match story {
@@ -89,6 +111,11 @@ impl World {
             Story::EchoAfterReboot => self.echo_after_reboot(),
             Story::RestartAlone => self.restart_alone(),
             Story::PairMeets => self.pair_meets(),
+            Story::ImageInterrupted => self.image_interrupted(),
+            Story::DownThenAlone => self.down_then_alone(),
+            Story::AssertedOverJournal => self.asserted_over_journal(),
+            Story::FalselyAsserted => self.falsely_asserted(),
+            Story::LostMajorityReturns => self.lost_majority_returns(),
             Story::LossyRecovery => self.lossy_recovery(),
         };
         trace!(self, "story {story:?} ends, {}", if told.is_some() { "told" } else { "not told" });
@@ -533,6 +560,126 @@ impl World {
         self.cut_off(me);
         let seconds = 20 + self.draws.below(70);
         self.busy(seconds);
+        Some(())
+    }
+
+    fn image_interrupted(&mut self) -> Option<()> {
+        let (me, _) = self.outvotable_follower()?;
+        self.purges = true;
+        let down = self.draws.one_in(2);
+        match down {
+            true => self.crash(me, false),
+            false => self.cut_off(me),
+        }
+        let seconds = 5 + self.draws.below(50);
+        self.busy(seconds);
+        for member in &mut self.members {
+            member.purged = member.purged.max(member.image.0);
+        }
+        if down {
+            self.restart(me);
+        }
+        self.mend_all();
+        let leader = self.leader_now()?;
+        let everybody = self.awake();
+        let rounds = 1 + self.draws.below(5);
+        self.heard(leader, rounds, &everybody);
+        if self.draws.one_in(2) {
+            self.look(me);
+        }
+        self.cut_off(me);
+        if !self.draws.one_in(3) {
+            let power = self.draws.one_in(2);
+            self.crash(me, power);
+            self.restart(me);
+        }
+        let seconds = 5 + self.draws.below(40);
+        self.courted(me, seconds);
+        Some(())
+    }
+
+    fn down_then_alone(&mut self) -> Option<()> {
+        let me = self.any_server()?;
+        let survivor = self.server_besides(me)?;
+        self.cut_off(me);
+        for other in self.voters_now_or_known(survivor) {
+            match self.draws.one_in(2) && other == me {
+                true => {
+                    self.members[other].asleep_since = self.now;
+                    self.members[other].asleep_until = self.now + self.draws.between(9_000, 30_000);
+                }
+                false => self.crash(other, false),
+            }
+        }
+        let seconds = 8 + self.draws.below(4);
+        self.busy(seconds);
+        self.assert_at(survivor, false);
+        self.busy_up_to(10);
+        if !self.members[me].up {
+            self.restart(me);
+        }
+        for _ in 0..60 {
+            self.courted(me, 1);
+            self.courted(survivor, 1);
+        }
+        Some(())
+    }
+
+    fn asserted_over_journal(&mut self) -> Option<()> {
+        let me = self.any_server()?;
+        let survivor = self.server_besides(me)?;
+        self.cut_off(me);
+        self.quiet_second();
+        let seconds = 3 + self.draws.below(15);
+        self.courted(me, seconds);
+        self.others_die(survivor);
+        self.assert_at(survivor, false);
+        let seconds = 5 + self.draws.below(40);
+        self.courted(survivor, seconds);
+        Some(())
+    }
+
+    fn falsely_asserted(&mut self) -> Option<()> {
+        let survivor = self.any_server()?;
+        let other = self.server_besides(survivor)?;
+        self.cut_off(survivor);
+        self.quiet_second();
+        self.courted(other, 3);
+        self.assert_at(survivor, true);
+        for _ in 0..20 + self.draws.below(80) {
+            self.courted(survivor, 1);
+            self.courted(other, 1);
+        }
+        Some(())
+    }
+
+    /// A majority without the survivor: as if the assertion had been false.
+    fn lost_majority_returns(&mut self) -> Option<()> {
+        let (survivor, _) = self.outvotable_follower()?;
+        let others = self.voters_now_or_known(survivor);
+        self.cut_off(survivor);
+        self.busy_up_to(40);
+        self.others_die(survivor);
+        self.assert_at(survivor, false);
+        self.busy_up_to(90);
+        for other in &others {
+            if !self.members[*other].up && !self.members[*other].destroyed {
+                self.restart(*other);
+            }
+        }
+        let old = self.members[*others.first()?].lineage;
+        for _ in 0..20 + self.draws.below(60) {
+            let leads = |me: &usize| self.members[*me].lineage == old;
+            if !self.leaders().iter().any(leads)
+                && let Some(other) = self.draws.pick(&others).copied()
+            {
+                self.stand(other);
+                self.deliver_all();
+            }
+            self.courted(survivor, 1);
+            let other = self.draws.pick(&others).copied()?;
+            self.courted(other, 1);
+        }
         Some(())
     }
 

@@ -32,6 +32,7 @@ impl World {
             964..=991 => self.time_passes(),
             992..=994 => self.check_replies(),
             995 => self.plan_wrongly(),
+            996 if self.purges => self.purge_any(),
             _ => self.deliver_late(),
         }
     }
@@ -275,9 +276,7 @@ impl World {
     }
 
     fn most_current(&self) -> Option<usize> {
-        let voters = self.present().filter(|member| {
-            member.voters().is_some_and(|voters| voters.all().contains(&member.id))
-        });
+        let voters = self.present().filter(|member| member.may_lead());
         voters.max_by_key(|m| (m.last_term(), m.log.len())).map(|member| member.position())
     }
 
@@ -324,6 +323,19 @@ impl World {
         if !invariants::addresses_sum(&self.members[leader].table) {
             return self.fail("the addresses of a pool do not sum".into());
         }
+        let checked =
+            self.oracle.nothing_is_hidden(&self.members[leader].table, self.now, |promise| {
+                let maker = &self.members[promise.maker];
+                // Whoever was removed while it was away hands nothing over: all wait until that is over.
+                let present = maker.up && !maker.destroyed && voters.contains(&maker.id);
+                match promise.proof {
+                    crate::oracle::Proof::Entry { .. } => {
+                        promise.lineage == self.lineages || maker.handed_over
+                    }
+                    crate::oracle::Proof::Record { .. } => present || maker.handed_over,
+                }
+            });
+        self.check(checked);
         for client in 0..self.clients.len() {
             self.check_served(client);
         }

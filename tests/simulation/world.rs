@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) trouble: usize,
     /// How many of ten passages of time are so short that nobody loses contact by them.
     pub(crate) calm: usize,
+    /// Members forget what is in their images.
+    pub(crate) purges: bool,
     pub(crate) oracle: Oracle,
     pub(crate) failure: Option<String>,
     pub(crate) steps: u64,
@@ -79,6 +81,7 @@ pub(crate) struct Counts {
     pub(crate) false_ones: u64,
     pub(crate) memberships: u64,
     pub(crate) rejoined: u64,
+    pub(crate) images: u64,
     pub(crate) drains: u64,
     pub(crate) converged: u64,
     pub(crate) asked: [u64; 4],
@@ -125,6 +128,7 @@ impl World {
             lease_seconds: [LEASE_SECONDS, LEASE_SECONDS, MCLT_SECONDS / 2][draws.below(3)],
             trouble: [2, 4, 8, 14][draws.below(4)],
             calm: [6, 9, 10, 10][draws.below(4)],
+            purges: draws.one_in(2),
             oracle: Oracle::new(),
             failure: None,
             steps: 0,
@@ -250,6 +254,7 @@ impl Counts {
         self.false_ones += other.false_ones;
         self.memberships += other.memberships;
         self.rejoined += other.rejoined;
+        self.images += other.images;
         self.drains += other.drains;
         self.converged += other.converged;
         self.chosen += other.chosen;

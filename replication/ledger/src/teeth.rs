@@ -18,6 +18,7 @@ pub enum Tooth {
     FreeBeforeOver,
     FreeUnsettled,
     GrantUnsettled,
+    ImageHalfTaken,
     IsolatedFreesReleased,
     IsolatedRenewsEnded,
     JournalForgottenEarly,
@@ -46,7 +47,7 @@ pub enum Tooth {
 #[cfg(feature = "teeth")]
 impl Tooth {
     /// Every rule with teeth.
-    pub const ALL: [Tooth; 33] = [
+    pub const ALL: [Tooth; 34] = [
         Tooth::AnchorIgnored,
         Tooth::BarredIgnored,
         Tooth::ConflictHidden,
@@ -57,6 +58,7 @@ impl Tooth {
         Tooth::FreeBeforeOver,
         Tooth::FreeUnsettled,
         Tooth::GrantUnsettled,
+        Tooth::ImageHalfTaken,
         Tooth::IsolatedFreesReleased,
         Tooth::IsolatedRenewsEnded,
         Tooth::JournalForgottenEarly,
