@@ -2,6 +2,7 @@
 //!
 //! The lists here are the law; changing one is a decision and its own commit.
 
+mod config_page;
 mod deviations;
 mod imports;
 mod pages;

@@ -323,3 +323,25 @@ fn a_server_never_listens_where_clients_do() {
         "m.toml:9: dhcp.listen[0]: `192.0.2.1:68` is the port of clients; a server has port 67";
     assert_eq!(lines(error), [expected]);
 }
+
+#[test]
+fn the_examples_of_the_page_of_configuration_load() {
+    let page = include_str!("../../../docs/CONFIG.md");
+    let mut counts = (0, 0);
+    for block in page.split("```toml ").skip(1) {
+        let (kind, rest) = block.split_once('\n').expect("a kind and a line");
+        let (text, _) = rest.split_once("```").expect("every block ends");
+        match kind {
+            "network" => {
+                network("CONFIG.md", text).expect("an example of network.toml");
+                counts.0 += 1;
+            }
+            "member" => {
+                member("CONFIG.md", text).expect("an example of member.toml");
+                counts.1 += 1;
+            }
+            _ => panic!("an example of {kind}"),
+        }
+    }
+    assert!(counts.0 >= 1 && counts.1 >= 1, "{counts:?}");
+}
