@@ -118,6 +118,14 @@ fn term_of(image: &Image) -> Option<u64> {
 }
 
 impl Member {
+    /// An image of what is applied and on the disk, and no log before it.
+    pub(crate) fn write_image(&mut self) {
+        if self.applied <= self.durable {
+            self.image = (self.applied, self.table.clone());
+        }
+        self.purged = self.purged.max(self.image.0);
+    }
+
     /// All parts are there: the image is on the disk from now on, the log follows when it is synced.
     fn install(&mut self, image: &Image) {
         let kept_behind = self.term_at(image.index) == term_of(image);

@@ -19,10 +19,10 @@
 //! **Hazards.** A seed means another run after every change that draws more or less. *seeds.txt* therefore keeps failures only as long as nothing else
 //! changes; what must not come back gets a story or a unit test.
 //!
-//! **Absent on purpose.** Packets and `server_rules::decide`: a client here asks for an address, and `World::choose` draws among everything that `may_bind` and
-//! `may_offer` allow, which is more than the allocator would ever offer (it prefers, the simulation does not, and every third time it even asks past what is
-//! offered). The real allocator would add messages to encode and hide from the rules what they must refuse. It meets the rules in `server-rules`' own
-//! tests and in ring two, as the real Raft, store and transport do.
+//! **Absent on purpose.** Packets and `server_rules::decide`. What a client gets is asked of the same functions that the allocator asks (`may_bind`, `may_offer`,
+//! `next_free`), and one time in eight for an address out of the blue, which no allocator would choose: safety may not hang on whoever
+//! chooses. The allocator itself would cost a message to encode and decode for every step and ask only what is allowed anyway; it
+//! meets the rules in `server-rules`' own tests, in ring two and in the clusters of real processes.
 //!
 //! Every failure prints its seed and the command that shows it step by step:
 //! `SIMULATE_SEED=n [SIMULATE_STORY=name] cargo test --release -p tests --test simulation -- replay --nocapture`.

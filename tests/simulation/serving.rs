@@ -1,7 +1,7 @@
 //! What a member does with the rules: its mode, its way back, what clients ask of it, what it proposes by itself.
 
 use crate::members::{BLOCK_LEN, Pending, Phase, Purpose, WaitingReply};
-use crate::oracle::{Promise, Proof, address_of};
+use crate::oracle::{ADDRESSES_LEN, Promise, Proof, address_of};
 use crate::world::{
     CONTACT_LOST_AFTER_MILLIS, Client, ISOLATION_DELAY_MILLIS, LEASE_SECONDS, MARGIN_SECONDS,
     MCLT_SECONDS, PATIENCE_MILLIS, World, trace,
@@ -365,9 +365,12 @@ impl World {
             Mode::Silent(_) => 3,
         };
         self.counts.asked[kind] += 1;
+        let wild = !self.healed && self.draws.one_in(8);
+        let wild = wild.then(|| address_of(self.draws.below(ADDRESSES_LEN)));
         match self.members[me].mode {
             Mode::Quorum | Mode::Sole => {
-                let Some(bind) = self.choose(me, client, &self.members[me].table) else { return };
+                let chosen = self.choose(me, client, wild, &self.members[me].table);
+                let Some(bind) = chosen else { return };
                 if self.members[me].table.is_free(bind.address) {
                     let block = u32::from(bind.address) / BLOCK_LEN;
                     self.members[me].marked.insert(block);
@@ -387,8 +390,8 @@ impl World {
                 let Some((alone, ..)) = &member.alone else { return };
                 let bind = match self.draws.clone().one_in(3) {
                     // What the rules refuse must not depend on what the view offers.
-                    true => self.choose(me, client, &member.table),
-                    false => self.choose(me, client, &alone.view(&member.table)),
+                    true => self.choose(me, client, wild, &member.table),
+                    false => self.choose(me, client, wild, &alone.view(&member.table)),
                 };
                 self.draws.below(3);
                 if let Some(bind) = bind {
@@ -399,8 +402,15 @@ impl World {
         }
     }
 
-    /// As the allocator does: the reserved address, the client's own, the one it believes to have, a free one.
-    fn choose(&self, me: usize, client: usize, view: &impl LedgerView) -> Option<Bind> {
+    /// As the allocator does: the reserved address, the client's own, the one it believes to have, a free one. Or any address at all,
+    /// as no allocator would: what must not be promised is refused by the rules, not by whoever chooses.
+    fn choose(
+        &self,
+        me: usize,
+        client: usize,
+        wild: Option<Ipv4Addr>,
+        view: &impl LedgerView,
+    ) -> Option<Bind> {
         let Client { key, hardware, .. } = &self.clients[client];
         let id = self.members[me].id;
         let settings = &view.globals().settings;
@@ -433,12 +443,14 @@ impl World {
                 view.next_free(id, rest).or_else(|| view.next_free(id, pool))
             })
         };
-        let address = reserved
-            .filter(usable)
+        let address = wild
+            .or(reserved.filter(usable))
             .or(believed.filter(usable))
             .or(own.filter(usable))
             .or_else(free)?;
+        let own_key = ReservationKey::Hardware(*hardware);
         let key_of = settings.reservation_of(address).map(|reservation| reservation.key.clone());
+        let key_of = key_of.filter(|key| *key == own_key);
         Some(Bind {
             address,
             client: key.clone(),

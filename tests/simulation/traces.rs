@@ -564,17 +564,22 @@ impl World {
     }
 
     fn image_interrupted(&mut self) -> Option<()> {
-        let (me, _) = self.outvotable_follower()?;
+        let (me, leader) = self.outvotable_follower()?;
+        let other = self.server_besides(me)?;
         self.purges = true;
         let down = self.draws.one_in(2);
         match down {
             true => self.crash(me, false),
             false => self.cut_off(me),
         }
-        let seconds = 5 + self.draws.below(50);
-        self.busy(seconds);
-        for member in &mut self.members {
-            member.purged = member.purged.max(member.image.0);
+        if self.draws.one_in(3) {
+            let seconds = 5 + self.draws.below(50);
+            self.busy(seconds);
+        } else {
+            self.space_moves_from(other, leader);
+        }
+        for present in self.awake() {
+            self.members[present].write_image();
         }
         if down {
             self.restart(me);
@@ -596,6 +601,26 @@ impl World {
         let seconds = 5 + self.draws.below(40);
         self.courted(me, seconds);
         Some(())
+    }
+
+    /// Clients get addresses of this server, whose space then moves to the others: so fast that nobody is lost meanwhile.
+    fn space_moves_from(&mut self, owner: usize, leader: usize) {
+        let clients = self.some_clients(5);
+        self.all_ask(owner, &clients);
+        let everybody = self.awake();
+        let member = MemberId(owner as u64 + 1);
+        self.heard(leader, 2, &everybody);
+        self.propose(leader, vec![Command::Drain { member, draining: true }], Purpose::Other);
+        for _ in 0..8 {
+            for me in &everybody {
+                self.look(*me);
+                self.keep_house(*me);
+            }
+            self.deliver_all();
+            self.heard(leader, 2, &everybody);
+        }
+        self.propose(leader, vec![Command::Drain { member, draining: false }], Purpose::Other);
+        self.heard(leader, 2, &everybody);
     }
 
     fn down_then_alone(&mut self) -> Option<()> {
