@@ -141,6 +141,46 @@ pub const EVENTS: &[(&str, &str)] = &[
         "The disk failed, mostly because it is full: the error says how. The member is silent, \
          and the others go on without it. Make room, or mend the disk, and restart it.",
     ),
+    (
+        "journal_merged",
+        "What this member promised without a quorum was brought into the log; not done: it is \
+         tried again.",
+    ),
+    (
+        "not_promised_alone",
+        "Without a quorum this member may not promise what a client asked for; the reason says \
+         why. The client hears nothing and asks on.",
+    ),
+    (
+        "partner_down_asserted",
+        "An operator asserted here that the others are down. The member starts again and begins \
+         a new epoch as its only voter.",
+    ),
+    (
+        "epoch_prepared",
+        "The log of the old epoch is applied and closed; the new epoch begins with this member.",
+    ),
+    ("epoch_begun", "The new epoch's first command is applied: this member serves alone in full."),
+    (
+        "partner_down_not_applied",
+        "The new epoch's first command was not applied yet. It is tried again; nothing is served \
+         before it is.",
+    ),
+    (
+        "superseded",
+        "The cluster went on without this member in a newer epoch, because an operator asserted \
+         that it was down. It is silent for good. Hand over what it promised: `cluster token` at a \
+         member of the cluster, `cluster join` with it here.",
+    ),
+    (
+        "handed_over",
+        "Everything that this superseded member promised is in the newer epoch now. Stop it, \
+         give it an empty data directory and an id that was never used, and let it join.",
+    ),
+    (
+        "return_refused",
+        "A superseded member wanted to hand over its promises and may not; the reason says why.",
+    ),
     ("session_not_stored", "The disk did not take the new session number. The member is silent."),
     (
         "blocks_not_marked",

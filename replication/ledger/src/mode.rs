@@ -32,6 +32,8 @@ pub enum SilentReason {
     ClockInDoubt,
     /// Its disk refuses writes.
     DiskFailed,
+    /// The cluster went on without it in a newer epoch.
+    Superseded,
 }
 
 impl Mode {
@@ -70,6 +72,7 @@ impl SilentReason {
             SilentReason::NotVoter => "not a voter",
             SilentReason::ClockInDoubt => "clock in doubt",
             SilentReason::DiskFailed => "disk failed",
+            SilentReason::Superseded => "superseded by a newer epoch",
         }
     }
 }

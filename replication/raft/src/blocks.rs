@@ -16,7 +16,7 @@
 use crate::codec::{self, Reader};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use replication_ledger::{Command, LedgerView};
+use replication_ledger::{AddressRange, Command, LedgerView};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -110,6 +110,21 @@ impl Blocks {
     /// True if this address, should it be free, must not be handed out by this member alone [AV-Q8].
     pub(crate) fn is_barred(&self, address: Ipv4Addr) -> bool {
         self.state.lock().barred.contains(&block_of(address))
+    }
+
+    /// Every barred block.
+    pub(crate) fn barred_ranges(&self) -> Vec<AddressRange> {
+        let state = self.state.lock();
+        let blocks = state.barred.iter();
+        blocks
+            .map(|block| {
+                let first = block << BLOCK_BITS;
+                AddressRange {
+                    first: first.into(),
+                    last: (first | !(u32::MAX << BLOCK_BITS)).into(),
+                }
+            })
+            .collect()
     }
 
     /// This member is back in quorum mode: what it proposed before is decided.

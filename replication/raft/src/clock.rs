@@ -2,8 +2,9 @@
 
 use crate::error::Malformed;
 use parking_lot::Mutex;
+use replication_ledger::{BootTime, Moment, Timestamp};
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A member's clocks.
@@ -13,6 +14,9 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Nanoseconds since the machine started, counting suspend. Never goes back, is never stepped.
     fn boot_nanos(&self) -> u64;
+
+    /// Names the present run of the boot clock: readings of two runs have nothing to do with one another.
+    fn boot_id(&self) -> u128;
 }
 
 /// Where secrets and names are drawn from.
@@ -35,6 +39,16 @@ impl Clock for SystemClock {
 
     fn boot_nanos(&self) -> u64 {
         read(nix::time::ClockId::CLOCK_BOOTTIME)
+    }
+
+    fn boot_id(&self) -> u128 {
+        static BOOT_ID: OnceLock<u128> = OnceLock::new();
+        *BOOT_ID.get_or_init(|| {
+            let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+            let told = told.and_then(|text| parse_hex_u128(&text.trim().replace('-', "")).ok());
+            // If the system does not say, every start is taken for a reboot: then wall time decides, and less is promised.
+            told.unwrap_or_else(|| SystemClock.draw().unwrap_or(0))
+        })
     }
 }
 
@@ -106,6 +120,27 @@ impl SteadyClock {
         self.clock.boot_nanos()
     }
 
+    /// The same, as the ledger counts it.
+    pub fn boot_time(&self) -> BootTime {
+        // Three hundred million years fit.
+        BootTime(i64::try_from(self.clock.boot_nanos() / 1_000_000).unwrap_or(i64::MAX))
+    }
+
+    /// Both clocks now.
+    pub fn moment(&self) -> Moment {
+        Moment { wall: Timestamp(self.wall_nanos() / 1_000_000), boot: self.boot_time() }
+    }
+
+    /// Which run of the boot clock this is.
+    pub fn boot_id(&self) -> u128 {
+        self.clock.boot_id()
+    }
+
+    /// The wall clock as the machine shows it, with all its steps.
+    pub fn machine_wall(&self) -> Timestamp {
+        Timestamp(self.clock.wall_nanos() / 1_000_000)
+    }
+
     /// By how much the wall clock has been stepped since the start (positive: it is ahead of the steady time).
     pub fn stepped_by_nanos(&self) -> i64 {
         let steady = i128::from(self.wall_nanos());
@@ -146,6 +181,10 @@ impl Clock for ManualClock {
 
     fn boot_nanos(&self) -> u64 {
         self.nanos.lock().1
+    }
+
+    fn boot_id(&self) -> u128 {
+        1
     }
 }
 

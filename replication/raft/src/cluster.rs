@@ -1,5 +1,6 @@
 //! The handle: start a member, propose, read, watch its mode, change the membership, stop.
 
+use crate::anchor::Anchor;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Entropy, SteadyClock, parse_hex_u128};
 use crate::cluster_status::{ClusterStatus, MemberStatus};
@@ -8,6 +9,7 @@ use crate::contact::Contact;
 use crate::drain::Drains;
 use crate::error::{ClusterId, ProposeError, ReplicationError};
 use crate::identity::{Identity, Origin};
+use crate::isolation::Isolation;
 use crate::limits;
 use crate::log_adapter::LogAdapter;
 use crate::member::{HeldCheck, Member, ModeListener};
@@ -22,11 +24,15 @@ use crate::settings::raft_config;
 use crate::state_machine::{
     AppliedListener, ChangeListener, ChangeListeners, StateMachine, StateMachineStore,
 };
+use crate::superseded;
+use crate::survivor;
 use crate::transport::{Lane, Lineage, Transport, kind};
 use crate::types::MemberAddress;
 use openraft::{AsyncRuntime, Instant, Raft};
 use parking_lot::{Mutex, RwLock};
-use replication_ledger::{Command, MemberId, Mode, Outcome, PastLost, Role, SilentReason};
+use replication_ledger::{
+    Command, MemberId, MemberView, Mode, Outcome, PastLost, PastWithJournal, Role, SilentReason,
+};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
@@ -68,7 +74,7 @@ pub struct Foundations<S> {
 
 /// A running member. Clones are handles to the same one.
 pub struct Cluster<RT: AsyncRuntime, S: StateMachineStore> {
-    member: Arc<Member<RT, S>>,
+    pub(crate) member: Arc<Member<RT, S>>,
 }
 
 impl<RT: AsyncRuntime, S: StateMachineStore> Clone for Cluster<RT, S> {
@@ -102,8 +108,15 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         let own =
             MemberAddress { address, name: options.name, witness: options.role == Role::Witness };
         let peers = Peers::new(transport, Arc::clone(&identity) as Arc<dyn Introduce>);
+        // Before anything else has looked at the log or the ledger.
+        let asserting = survivor::work_off(&log, &*ledger, &identity, &own).await?;
+        let superseded = superseded::was_superseded(&*log)?;
         let proposer = Proposer::new(me, Arc::clone(&log));
         let blocks = Blocks::load(Arc::clone(&log))?;
+        let anchor = Anchor::load(Arc::clone(&log), Arc::clone(&clock))?;
+        let log_changes: Arc<AtomicU64> = Arc::default();
+        let isolation =
+            Isolation::new(Arc::clone(&log), Arc::clone(&clock), Arc::clone(&log_changes));
         let change_listeners: Arc<ChangeListeners> = Arc::default();
         let (state_machine, started) = StateMachine::open(
             Arc::clone(&ledger),
@@ -115,7 +128,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             me.0,
             Arc::new(raft_config()?),
             peers.clone(),
-            LogAdapter::new(Arc::clone(&log)),
+            LogAdapter::new(Arc::clone(&log), log_changes),
             state_machine,
         )
         .await
@@ -134,6 +147,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             peers,
             proposer,
             blocks,
+            anchor,
+            isolation,
             packer: Packer::default(),
             contact: Contact::default(),
             returning: Returning::default(),
@@ -141,9 +156,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             mode_listeners: RwLock::default(),
             change_listeners,
             settled_index: AtomicU64::new(0),
+            in_contact: AtomicBool::new(false),
             tokens: Mutex::default(),
             held: RwLock::new(nothing_held),
             drains: Drains::default(),
+            asserting: Mutex::new(asserting),
+            superseded: AtomicBool::new(superseded),
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stopped: tokio::sync::Notify::new(),
@@ -162,11 +180,18 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
 
     /// Proposes commands as one parcel, in order. Never blocks; may be called from any thread. `on_outcome` gets one result per
     /// command, when the outcome is committed, applied here and durable here [AV-Q1], or after
-    /// [`limits::PROPOSAL_PATIENCE`] at the latest; at once if this member belongs to no cluster. It must be quick.
+    /// [`limits::PROPOSAL_PATIENCE`] at the latest; at once if this member belongs to no cluster. In isolated mode promises are
+    /// judged by this member alone, and told when its journal has them. It must be quick.
     pub fn propose_many(&self, commands: Vec<Command>, on_outcome: OnOutcome) {
         if self.member.identity.lineage().is_none() {
             // Nobody will ever lead here, so waiting for an election would be in vain.
             return on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]);
+        }
+        if self.member.asserting.lock().is_some() {
+            return on_outcome(vec![Err(ProposeError::NoQuorum); commands.len()]);
+        }
+        if self.mode() == Mode::Isolated {
+            return self.member.promise_alone(commands, on_outcome);
         }
         let proposer = Arc::clone(&self.member.proposer);
         let fresh = self.member.blocks.unmarked(&commands, &*self.member.ledger.view());
@@ -202,13 +227,20 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         self.member.ledger.view()
     }
 
+    /// Looks at the ledger as this member knows it: the applied state, under what it promised alone and nobody knows of yet. Nothing
+    /// is applied meanwhile, so `look` is quick.
+    pub fn with_view<R>(&self, look: impl for<'a> FnOnce(&MemberView<'a, S::Table>) -> R) -> R {
+        self.member.with_view(look)
+    }
+
     /// The applied state of this moment, to be read later, while the present moves on. Blocks for as long as the disk needs to
     /// take it: call it where blocking is allowed.
     ///
     /// # Errors
     /// If the disk failed; the member stops by itself then.
-    pub fn past(&self) -> Result<S::Past, PastLost> {
-        self.member.ledger.past().map_err(PastLost::from)
+    pub fn past(&self) -> Result<PastWithJournal<S::Past>, PastLost> {
+        let past = self.member.ledger.past().map_err(PastLost::from)?;
+        Ok(PastWithJournal::new(past, self.member.journaled_bindings()))
     }
 
     /// Calls `listener` after every change of the applied state, for as long as the member lives.

@@ -10,6 +10,7 @@ use crate::types::{
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use openraft::vote::RaftLeaderId;
+use replication_ledger::{BootStamp, BootTime};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the entry record below; on disk for as long as the entry lives.
@@ -126,6 +127,11 @@ impl Reader {
         Ok(MemberAddress { address: self.text()?, name: self.text()?, witness: self.bool()? })
     }
 
+    pub(crate) fn boot_stamp(&mut self) -> Result<BootStamp, Malformed> {
+        // Two's complement there and back.
+        Ok(BootStamp { boot_id: self.u128()?, at: BootTime(self.u64()? as i64) })
+    }
+
     pub(crate) fn entry(&mut self) -> Result<Entry, Malformed> {
         let index = self.u64()?;
         entry_of_record(index, self.bytes()?)
@@ -231,6 +237,10 @@ impl Writer {
         self.option(log_id, |writer, log_id| {
             writer.log_id(log_id);
         })
+    }
+
+    pub(crate) fn boot_stamp(&mut self, stamp: BootStamp) -> &mut Self {
+        self.u128(stamp.boot_id).u64(stamp.at.0 as u64)
     }
 
     pub(crate) fn vote(&mut self, vote: &Vote) -> &mut Self {

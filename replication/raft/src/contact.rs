@@ -14,7 +14,7 @@
 //! **Hazards.** A short loss that the leader never noticed still draws a session. A leader that held this member for lost,
 //! which this member did not notice: the ledger says so, and it is treated as a loss. A stepped clock: see `clock`.
 //!
-//! **Absent on purpose.** The anchor and the journal of isolated mode, which come with it.
+//! **Absent on purpose.** The anchor (`anchor.rs`) and what is promised without a quorum (`isolation.rs`).
 
 use crate::codec::{self, Reader};
 use crate::error::Malformed;
@@ -23,7 +23,7 @@ use crate::transport::PeerClock;
 use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
-use replication_ledger::{MemberId, Mode, Session, SilentReason, Stamp, Timestamp};
+use replication_ledger::{BootStamp, MemberId, Mode, Session, SilentReason, Stamp, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -39,9 +39,13 @@ pub(crate) struct Report {
     pub(crate) settled_index: u64,
     /// Set by a leader: how long ago a quorum last confirmed it.
     pub(crate) quorum_age: Option<Duration>,
+    /// The sender's boot clock; a leader gives it back when it counts (`anchor.rs`).
+    pub(crate) stamp: BootStamp,
+    /// Set by a leader: a stamp of the receiver's that it may take for its anchor.
+    pub(crate) echo: Option<BootStamp>,
 }
 
-const MODES: [Mode; 9] = [
+const MODES: [Mode; 10] = [
     Mode::Quorum,
     Mode::Isolated,
     Mode::Sole,
@@ -51,6 +55,7 @@ const MODES: [Mode; 9] = [
     Mode::Silent(SilentReason::NotVoter),
     Mode::Silent(SilentReason::ClockInDoubt),
     Mode::Silent(SilentReason::DiskFailed),
+    Mode::Silent(SilentReason::Superseded),
 ];
 
 impl Report {
@@ -65,6 +70,9 @@ impl Report {
             writer.option(self.quorum_age, |writer, age| {
                 writer.u64(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
             });
+            writer.boot_stamp(self.stamp).option(self.echo, |writer, echo| {
+                writer.boot_stamp(echo);
+            });
         })
     }
 
@@ -77,6 +85,8 @@ impl Report {
         let (last_log_index, applied_index) = (reader.u64()?, reader.u64()?);
         let settled_index = reader.u64()?;
         let quorum_age = reader.option(Reader::u64)?.map(Duration::from_nanos);
+        let stamp = reader.boot_stamp()?;
+        let echo = reader.option(Reader::boot_stamp)?;
         reader.finish(Report {
             member,
             clock,
@@ -86,6 +96,8 @@ impl Report {
             applied_index,
             settled_index,
             quorum_age,
+            stamp,
+            echo,
         })
     }
 }
@@ -110,17 +122,20 @@ pub(crate) struct Contact<RT: AsyncRuntime> {
     heard: Mutex<BTreeMap<MemberId, Heard<RT::Instant>>>,
     /// Whose clocks are alarmed.
     skewed: Mutex<BTreeSet<MemberId>>,
+    /// Whose machine said that nobody listens there, and who was not heard since.
+    gone: Mutex<BTreeSet<MemberId>>,
 }
 
 impl<RT: AsyncRuntime> Default for Contact<RT> {
     fn default() -> Self {
-        Contact { heard: Mutex::default(), skewed: Mutex::default() }
+        Contact { heard: Mutex::default(), skewed: Mutex::default(), gone: Mutex::default() }
     }
 }
 
 impl<RT: AsyncRuntime> Contact<RT> {
     /// A peer asked: it is there, but nothing is known about how long its words were under way.
     pub(crate) fn asked_by(&self, report: Report) {
+        self.gone.lock().remove(&report.member);
         let mut heard = self.heard.lock();
         if let Some(known) = heard.get_mut(&report.member) {
             known.report = report;
@@ -152,6 +167,26 @@ impl<RT: AsyncRuntime> Contact<RT> {
         let round_trip = Duration::from_nanos(round_trip_nanos);
         let known = Heard { report, heard_at: now, round_trip, skew_nanos, led_at };
         heard.insert(report.member, known);
+        drop(heard);
+        self.gone.lock().remove(&report.member);
+    }
+
+    /// A peer's machine refused the connection: its process is not running.
+    pub(crate) fn refused_by(&self, member: MemberId) {
+        self.gone.lock().insert(member);
+    }
+
+    /// True if a majority of every one of these voter sets may still be there. Where it cannot, nothing is gained by waiting for the
+    /// isolation delay: a process that was killed leaves its machine to say so.
+    pub(crate) fn quorum_may_be_there<'a>(
+        &self,
+        sets: impl IntoIterator<Item = &'a BTreeSet<u64>>,
+    ) -> bool {
+        let gone = self.gone.lock();
+        sets.into_iter().all(|set| {
+            let there = set.iter().filter(|id| !gone.contains(&MemberId(**id))).count();
+            there > set.len() / 2
+        })
     }
 
     /// What is known of a peer.
@@ -172,6 +207,7 @@ impl<RT: AsyncRuntime> Contact<RT> {
     /// Forgets peers that are not members any more.
     pub(crate) fn retain(&self, is_member: impl Fn(MemberId) -> bool) {
         self.heard.lock().retain(|member, _| is_member(*member));
+        self.gone.lock().retain(|member| is_member(*member));
     }
 
     /// The stamp of an entry proposed now: the slowest and the fastest clock in contact, ours included [AV-Q6].

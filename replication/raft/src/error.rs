@@ -139,6 +139,25 @@ pub enum ReplicationError {
     /// Another membership change is under way.
     #[error("another membership change is under way; try again when it has finished")]
     ChangeInProgress,
+    /// There is nobody that could be asserted to be down.
+    #[error("this member is the only voter: there is nobody to assert to be down")]
+    NobodyElse,
+    /// A member that is to be asserted to be down is there.
+    #[error(
+        "member {member} still answers: it is not down; stop it, or drain it, or mend the path between you"
+    )]
+    StillAnswers {
+        /// Which.
+        member: MemberId,
+    },
+    /// What was confirmed is not what would be done.
+    #[error("the case has changed since it was shown: look at it again and confirm that")]
+    CaseChanged,
+    /// Records were offered by a member that is not of an older epoch.
+    #[error(
+        "this member is of the same epoch, or of another cluster: there is nothing to hand over"
+    )]
+    NotSuperseded,
     /// A membership change that would leave the cluster without a voter.
     #[error("a cluster needs at least one voter")]
     LastVoter,
@@ -243,6 +262,20 @@ pub enum TransportError {
     },
 }
 
+impl TransportError {
+    /// True if the peer's machine said that nobody listens there: it is up, and the peer's process is not.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, TransportError::Connect { source, .. }
+            if source.kind() == std::io::ErrorKind::ConnectionRefused)
+    }
+
+    /// True if the peer itself said so: it is there.
+    pub(crate) fn came_from_peer(&self) -> bool {
+        use TransportError::{Malformed, Peer, Refused};
+        matches!(self, Malformed(_) | Refused(_) | Peer { .. })
+    }
+}
+
 /// Why a handshake was refused. The operator sees it on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -268,11 +301,14 @@ pub enum HandshakeRefusal {
     /// It belongs to no cluster yet.
     #[error("it belongs to no cluster yet")]
     NotInitialized,
+    /// The cluster went on without it in a newer epoch.
+    #[error("the cluster went on without it in a newer epoch")]
+    Superseded,
 }
 
 impl HandshakeRefusal {
     /// All of them, in the order of their codes on the wire.
-    const ALL: [HandshakeRefusal; 7] = [
+    const ALL: [HandshakeRefusal; 8] = [
         HandshakeRefusal::WrongCluster,
         HandshakeRefusal::WrongLineage,
         HandshakeRefusal::WrongMember,
@@ -280,6 +316,7 @@ impl HandshakeRefusal {
         HandshakeRefusal::NotMember,
         HandshakeRefusal::WrongCertificate,
         HandshakeRefusal::NotInitialized,
+        HandshakeRefusal::Superseded,
     ];
 
     pub(crate) fn code(self) -> u8 {
@@ -302,6 +339,7 @@ impl HandshakeRefusal {
             HandshakeRefusal::NotMember => "not_member",
             HandshakeRefusal::WrongCertificate => "wrong_certificate",
             HandshakeRefusal::NotInitialized => "not_initialized",
+            HandshakeRefusal::Superseded => "superseded",
         }
     }
 }

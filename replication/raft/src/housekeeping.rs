@@ -8,7 +8,9 @@ use crate::limits;
 use crate::member::Member;
 use crate::state_machine::StateMachineStore;
 use openraft::{AsyncRuntime, Instant};
-use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Timestamp, planning};
+use replication_ledger::{
+    Command, LedgerView, MemberId, Mode, Outcome, Role, Timestamp, may_be_lost, planning,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +28,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let mut leading_since: Option<RT::Instant> = None;
         while !self.is_stopping() {
             RT::sleep(limits::HOUSEKEEPING_INTERVAL).await;
-            leading_since = match self.leads() {
+            // Cut off, a leader's entries would only lie in its log and narrow what it may promise alone.
+            let may_begin =
+                self.in_contact.load(Ordering::Acquire) && self.asserting.lock().is_none();
+            let leads = self.leads() && may_begin;
+            leading_since = match leads {
                 true => leading_since.or(Some(RT::Instant::now())),
                 false => None,
             };
@@ -81,7 +87,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             let heard = self.contact.of(member);
             heard.is_none_or(|heard| heard.heard_at.elapsed() >= limits::CONTACT_LOST_AFTER)
         };
-        let lost = servers.filter(|(id, member)| member.lost.is_none() && gone(**id));
+        let sets = self.voter_sets();
+        let lost = servers
+            .filter(|(id, member)| member.lost.is_none() && gone(**id) && may_be_lost(**id, &sets));
         lost.map(|(id, _)| Command::ContactLost { member: *id }).collect()
     }
 
@@ -101,7 +109,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let (mut applied_then, mut idle_since) = (0, RT::Instant::now());
         while !self.is_stopping() {
             RT::sleep(limits::SETTLE_INTERVAL).await;
-            if !self.leads() {
+            if !self.leads() || !self.in_contact.load(Ordering::Acquire) {
                 continue;
             }
             let (waits, applied, known) = {

@@ -144,7 +144,11 @@ impl Identity {
         match (self.lineage(), theirs.lineage) {
             (Some(ours), Some(theirs)) if ours == theirs => Ok(()),
             (Some(ours), Some(theirs)) if ours.cluster == theirs.cluster => {
-                Err(HandshakeRefusal::WrongLineage)
+                let superseded = theirs.epoch < ours.epoch;
+                Err(match superseded {
+                    true => HandshakeRefusal::Superseded,
+                    false => HandshakeRefusal::WrongLineage,
+                })
             }
             (Some(_), Some(_)) => Err(HandshakeRefusal::WrongCluster),
             _ => Err(HandshakeRefusal::NotInitialized),
@@ -182,7 +186,12 @@ fn read_lineage(bytes: Bytes) -> Result<(Lineage, Origin), ReplicationError> {
     Ok(reader.finish((lineage, origin))?)
 }
 
-async fn put_durably(log: &dyn LogStore, key: &str, value: Bytes) -> Result<(), ReplicationError> {
+/// Stores a mark; it is on the disk when this returns.
+pub(crate) async fn put_durably(
+    log: &dyn LogStore,
+    key: &str,
+    value: Bytes,
+) -> Result<(), ReplicationError> {
     let (sender, durable) = oneshot::channel();
     // Whoever waited may have been cancelled; the mark stands all the same.
     log.put_mark(key, value, Some(Box::new(move |outcome| drop(sender.send(outcome)))))?;

@@ -21,6 +21,7 @@
 //!
 //! **Absent on purpose.** What commands mean (`replication-ledger`), where bytes lie on disk (`storage`), DHCP, HTTP.
 
+mod anchor;
 mod blocks;
 mod clock;
 mod cluster;
@@ -32,6 +33,7 @@ mod drain;
 mod error;
 mod housekeeping;
 mod identity;
+mod isolation;
 pub mod limits;
 mod log_adapter;
 mod member;
@@ -49,6 +51,8 @@ mod rpc;
 mod service;
 mod settings;
 mod state_machine;
+mod superseded;
+mod survivor;
 pub mod transport;
 mod types;
 
@@ -66,6 +70,8 @@ pub use memory_ledger::MemoryLedger;
 pub use openraft::TokioRuntime;
 pub use proposer::OnOutcome;
 pub use state_machine::{ChangeListener, SnapshotSpool, StateMachineStore};
+pub use superseded::HandedOver;
+pub use survivor::PartnerDownCase;
 pub use types::{AppliedMark, SnapshotChunks, SnapshotData};
 
 /// A member in production: tokio, RocksDB.

@@ -33,10 +33,22 @@ pub const OPERATION_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A member without contact for this long is isolated.
 pub const ISOLATION_DELAY: Duration = Duration::from_secs(1);
+/// How often a member stores for how long it may promise alone.
+pub const AUTHORITY_STORED_EVERY: Duration = Duration::from_secs(1);
+/// A wall clock that jumped by more has its authority stored at once.
+pub const CLOCK_STEP_NANOS: u64 = 500_000_000;
+/// A member whose own commands of unknown outcome are more than this begins a new session, which decides them.
+pub const UNKNOWN_COMMANDS_MAX: usize = 262_144;
+/// A lease that is offered alone may still be promised so much later, in milliseconds: less is offered by so much.
+pub const OFFER_AHEAD_MILLIS: i64 = 2_000;
+/// Journal records that are merged with one parcel, at most.
+pub const MERGE_RECORDS_MAX: usize = 512;
 /// The leader commits a server as lost after this long without contact.
 pub const CONTACT_LOST_AFTER: Duration = Duration::from_secs(3);
 /// How often members ask one another for clock, progress and leadership.
 pub const PING_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a member that is about to be asserted down has to answer each time.
+pub const LAST_CALL_DEADLINE: Duration = Duration::from_secs(1);
 /// No answer to a ping for this long counts as a failure.
 pub const PING_DEADLINE: Duration = Duration::from_millis(400);
 /// How often a member looks at its own facts.

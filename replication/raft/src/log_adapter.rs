@@ -10,6 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use storage::{LogStore, OnDurable};
 use tokio::sync::oneshot;
 
@@ -22,18 +23,24 @@ const READ_BYTES_MAX: usize = 1 << 20;
 /// The log as openraft sees it. Clones share one store.
 pub(crate) struct LogAdapter<RT> {
     store: Arc<dyn LogStore>,
+    /// Counts changes of the end of the log, for whoever draws conclusions from it.
+    changes: Arc<AtomicU64>,
     runtime: PhantomData<fn() -> RT>,
 }
 
 impl<RT> Clone for LogAdapter<RT> {
     fn clone(&self) -> Self {
-        LogAdapter { store: Arc::clone(&self.store), runtime: PhantomData }
+        LogAdapter {
+            store: Arc::clone(&self.store),
+            changes: Arc::clone(&self.changes),
+            runtime: PhantomData,
+        }
     }
 }
 
 impl<RT> LogAdapter<RT> {
-    pub(crate) fn new(store: Arc<dyn LogStore>) -> LogAdapter<RT> {
-        LogAdapter { store, runtime: PhantomData }
+    pub(crate) fn new(store: Arc<dyn LogStore>, changes: Arc<AtomicU64>) -> LogAdapter<RT> {
+        LogAdapter { store, changes, runtime: PhantomData }
     }
 
     fn read(&self, range: impl RangeBounds<u64>) -> io::Result<Vec<(u64, Bytes)>> {
@@ -166,11 +173,15 @@ impl<RT: AsyncRuntime> RaftLogStorage<Types<RT>> for LogAdapter<RT> {
             .collect();
         let on_durable: OnDurable =
             Box::new(move |outcome| callback.io_completed(outcome.map_err(io::Error::other)));
-        self.store.append(records, on_durable).map_err(io::Error::other)
+        let appended = self.store.append(records, on_durable).map_err(io::Error::other);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        appended
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
-        self.store.truncate_after(last_log_id.map(|id| id.index)).map_err(io::Error::other)
+        let truncated = self.store.truncate_after(last_log_id.map(|id| id.index));
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        truncated.map_err(io::Error::other)
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {

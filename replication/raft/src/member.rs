@@ -1,11 +1,13 @@
 //! One running member: its parts, and the tasks that move parcels between them.
 
+use crate::anchor::Anchor;
 use crate::blocks::Blocks;
 use crate::clock::{Entropy, SteadyClock};
 use crate::contact::{Contact, Report};
 use crate::drain::Drains;
-use crate::error::ReplicationError;
+use crate::error::{HandshakeRefusal, ReplicationError, TransportError};
 use crate::identity::Identity;
+use crate::isolation::Isolation;
 use crate::limits;
 use crate::network::{Peer, Peers};
 use crate::packer::{Packed, Packer};
@@ -21,7 +23,7 @@ use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
 use openraft::{AsyncRuntime, Instant, Raft, ServerState};
 use parking_lot::{Mutex, RwLock};
-use replication_ledger::{AddressRange, MemberId, Mode};
+use replication_ledger::{AddressRange, MemberId, Mode, PartnerDown};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -51,6 +53,8 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) peers: Peers<RT>,
     pub(crate) proposer: Arc<Proposer<RT>>,
     pub(crate) blocks: Blocks,
+    pub(crate) anchor: Anchor<RT>,
+    pub(crate) isolation: Isolation,
     pub(crate) packer: Packer,
     pub(crate) contact: Contact<RT>,
     pub(crate) returning: Returning<RT>,
@@ -58,10 +62,16 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) mode_listeners: RwLock<Vec<ModeListener>>,
     pub(crate) change_listeners: Arc<ChangeListeners>,
     pub(crate) settled_index: AtomicU64,
+    /// A leader with a quorum was heard within the isolation delay.
+    pub(crate) in_contact: AtomicBool,
     /// Join tokens and the boot time at which each is over.
     pub(crate) tokens: Mutex<BTreeMap<u128, u64>>,
     pub(crate) held: RwLock<HeldCheck>,
     pub(crate) drains: Drains,
+    /// What the new epoch has to begin with, until it has (`survivor.rs`).
+    pub(crate) asserting: Mutex<Option<PartnerDown>>,
+    /// A newer epoch was met (`superseded.rs`).
+    pub(crate) superseded: AtomicBool,
     /// openraft has stopped by itself. It does so when the disk fails, and only a restart brings it back.
     pub(crate) failed: AtomicBool,
     pub(crate) stopping: AtomicBool,
@@ -155,7 +165,14 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed())
     }
 
-    /// What this member tells its peers.
+    /// What this member tells a peer.
+    pub(crate) fn report_to(&self, peer: MemberId) -> Report {
+        let known = self.known(peer);
+        let metrics = self.metrics();
+        Report { echo: self.anchor.echo(peer, known, &metrics), ..self.report() }
+    }
+
+    /// What this member tells everybody.
     pub(crate) fn report(&self) -> Report {
         let metrics = self.metrics();
         Report {
@@ -167,6 +184,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             applied_index: metrics.last_applied.map_or(0, |id| id.index),
             settled_index: self.settled_index.load(Ordering::Acquire),
             quorum_age: self.quorum_age(&metrics),
+            stamp: self.anchor.stamp(),
+            echo: None,
         }
     }
 
@@ -269,6 +288,10 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     }
 
     async fn write_entry(self: &Arc<Self>, packed: Packed) {
+        let names_loss = packed.parcels.iter().any(|parcel| parcel.names_loss);
+        if names_loss {
+            self.anchor.loss_begins();
+        }
         /// Just elected, a leader refuses until the first confirmation of a quorum, which comes within a heartbeat.
         const NOT_YET: Duration = Duration::from_millis(5);
         let (responder, written) = OneshotResponder::new_pair();
@@ -276,6 +299,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         if self.raft.client_write_ff(batch, Some(responder)).await.is_err() {
             // openraft has stopped; whoever waits for these parcels is told by the proposer.
             self.packer.finished();
+            self.anchor.loss_ends_if(names_loss);
             return;
         }
         let member = Arc::clone(self);
@@ -286,6 +310,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 RT::sleep(NOT_YET).await;
                 member.packer.put_back(packed.parcels);
             }
+            member.anchor.loss_ends_if(names_loss);
             member.packer.finished();
         }));
     }
@@ -306,7 +331,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 let (this, asking) = (Arc::clone(&self), Arc::clone(&asking));
                 let peer = self.peers.peer(member.0, &node.address);
                 drop(RT::spawn(async move {
-                    this.ping(&peer).await;
+                    this.ping(member, &peer).await;
                     asking.lock().remove(&member);
                 }));
             }
@@ -314,15 +339,24 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         }
     }
 
-    async fn ping(&self, peer: &Peer<RT>) {
+    async fn ping(&self, member: MemberId, peer: &Peer<RT>) {
         let asked_at = RT::Instant::now();
-        let report = self.report();
+        let report = self.report_to(member);
         let link = peer.link(Lane::Control);
         let answer = link.call(kind::PING, report.encode(), limits::PING_DEADLINE).await;
         let now = self.identity.peer_clock();
         match answer.map(Report::decode) {
-            Ok(Ok(theirs)) => self.contact.answered(theirs, asked_at, report.clock, now),
+            Ok(Ok(theirs)) => {
+                self.anchor.heard(member, theirs.stamp, theirs.echo);
+                self.contact.answered(theirs, asked_at, report.clock, now);
+            }
             Ok(Err(malformed)) => tracing::warn!(event = "peer_ping_malformed", %malformed),
+            Err(error) if error.is_refused() => self.contact.refused_by(member),
+            Err(TransportError::Refused(HandshakeRefusal::Superseded)) => {
+                if let Err(error) = self.note_superseded().await {
+                    self.fail(&error);
+                }
+            }
             // What cannot be reached shows as lost contact.
             Err(error) => tracing::trace!(event = "peer_ping_failed", %error),
         }

@@ -2,7 +2,7 @@
 
 use crate::error::{HandshakeRefusal, ProposeError};
 use crate::limits;
-use replication_ledger::{MemberId, Mode};
+use replication_ledger::{MemberId, Merged, Mode};
 use std::time::Duration;
 
 /// Names and help texts of every metric that this crate emits, for the exporter's registry.
@@ -26,6 +26,15 @@ pub const METRICS: &[(&str, &str)] = &[
     ("leasehold_commit_seconds", "From a proposal to its durable outcome on this member"),
     ("leasehold_commit_batch_size", "Commands in one log entry"),
     ("leasehold_proposals_failed_total", "Proposals without outcome, by reason"),
+    ("leasehold_journal_entries", "Promises made without a quorum that are not merged yet"),
+    (
+        "leasehold_authority_seconds",
+        "For how much longer this member may promise without a quorum; infinite in a plain pair",
+    ),
+    (
+        "leasehold_merge_total",
+        "Journal records of this member that came into the log, by what came of them",
+    ),
     ("leasehold_clock_stepped_seconds", "By how much the wall clock was stepped since the start"),
 ];
 
@@ -39,6 +48,8 @@ pub(crate) struct Gauges {
     pub(crate) applied_index: u64,
     pub(crate) settled_index: u64,
     pub(crate) clock_stepped_nanos: i64,
+    pub(crate) journal_entries: u64,
+    pub(crate) authority_seconds: f64,
 }
 
 pub(crate) fn show(gauges: &Gauges) {
@@ -52,6 +63,8 @@ pub(crate) fn show(gauges: &Gauges) {
     metrics::gauge!("leasehold_raft_committed_index").set(gauges.committed_index as f64);
     metrics::gauge!("leasehold_raft_applied_index").set(gauges.applied_index as f64);
     metrics::gauge!("leasehold_raft_settled_index").set(gauges.settled_index as f64);
+    metrics::gauge!("leasehold_journal_entries").set(gauges.journal_entries as f64);
+    metrics::gauge!("leasehold_authority_seconds").set(gauges.authority_seconds);
     let stepped = gauges.clock_stepped_nanos as f64 / 1e9;
     metrics::gauge!("leasehold_clock_stepped_seconds").set(stepped);
 }
@@ -85,6 +98,10 @@ pub(crate) fn heartbeat_after(gap: Duration) {
 
 pub(crate) fn committed(took: Duration) {
     metrics::histogram!("leasehold_commit_seconds").record(took.as_secs_f64());
+}
+
+pub(crate) fn merged(merged: Merged) {
+    metrics::counter!("leasehold_merge_total", "outcome" => merged.as_str()).increment(1);
 }
 
 pub(crate) fn entry_packed(commands: usize) {

@@ -104,7 +104,8 @@ mod tests {
     use replication_ledger::Timestamp;
 
     fn parcel(commands_len: usize, bytes_len: usize) -> EncodedParcel {
-        EncodedParcel { bytes: Bytes::from(vec![0; bytes_len]), commands_len }
+        let bytes = Bytes::from(vec![0; bytes_len]);
+        EncodedParcel { bytes, commands_len, names_loss: false }
     }
 
     fn pack(packer: &Packer) -> Option<usize> {

@@ -3,14 +3,16 @@
 use crate::codec::{self, Reader};
 use crate::error::Malformed;
 use bytes::Bytes;
-use replication_ledger::Parcel;
+use replication_ledger::{Command, Parcel};
 use storage::encoding;
 
-/// A parcel and how many commands it has.
+/// A parcel and what has to be known of it without decoding it.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedParcel {
     pub(crate) bytes: Bytes,
     pub(crate) commands_len: usize,
+    /// A member is lost or removed by it: while it is under way nobody's anchor moves.
+    pub(crate) names_loss: bool,
 }
 
 impl AsRef<[u8]> for EncodedParcel {
@@ -21,13 +23,20 @@ impl AsRef<[u8]> for EncodedParcel {
 
 pub(crate) fn encode_parcel(parcel: &Parcel) -> EncodedParcel {
     let bytes = Bytes::from(encoding::encode_parcel(parcel));
-    EncodedParcel { bytes, commands_len: parcel.commands.len() }
+    let names_loss = parcel.commands.iter().any(|command| {
+        matches!(
+            command,
+            Command::ContactLost { .. } | Command::Remove { .. } | Command::AssertPartnerDown(_)
+        )
+    });
+    EncodedParcel { bytes, commands_len: parcel.commands.len(), names_loss }
 }
 
 pub(crate) fn encode_forwarded(parcels: &[EncodedParcel]) -> Bytes {
     codec::encode(|writer| {
         writer.list(parcels.iter(), |writer, parcel| {
-            writer.u32(u32::try_from(parcel.commands_len).unwrap_or(u32::MAX)).bytes(&parcel.bytes);
+            let commands_len = u32::try_from(parcel.commands_len).unwrap_or(u32::MAX);
+            writer.u32(commands_len).bool(parcel.names_loss).bytes(&parcel.bytes);
         });
     })
 }
@@ -36,7 +45,8 @@ pub(crate) fn decode_forwarded(bytes: Bytes) -> Result<Vec<EncodedParcel>, Malfo
     let mut reader = Reader::new("forwarded parcels", bytes);
     let parcels = reader.list(|reader| {
         let commands_len = usize::try_from(reader.u32()?).map_err(|_| reader.malformed())?;
-        Ok(EncodedParcel { commands_len, bytes: reader.bytes()? })
+        let names_loss = reader.bool()?;
+        Ok(EncodedParcel { commands_len, names_loss, bytes: reader.bytes()? })
     })?;
     reader.finish(parcels)
 }
@@ -44,7 +54,7 @@ pub(crate) fn decode_forwarded(bytes: Bytes) -> Result<Vec<EncodedParcel>, Malfo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replication_ledger::{Command, MemberId, Session};
+    use replication_ledger::{MemberId, Session};
     use std::net::Ipv4Addr;
 
     fn parcel(sequence: u64) -> Parcel {
@@ -54,12 +64,18 @@ mod tests {
 
     #[test]
     fn forwarded_parcels_arrive_as_they_were() {
-        let sent = [encode_parcel(&parcel(1)), encode_parcel(&parcel(2))];
+        let mut loss = parcel(2);
+        loss.commands.push(Command::ContactLost { member: MemberId(1) });
+        let sent = [encode_parcel(&parcel(1)), encode_parcel(&loss)];
+        assert_eq!(sent.each_ref().map(|parcel| parcel.names_loss), [false, true]);
         let bytes = encode_forwarded(&sent);
         let received = decode_forwarded(bytes.clone()).expect("decodes");
         assert_eq!(received.len(), sent.len());
         for (sent, received) in sent.iter().zip(&received) {
-            assert_eq!((&sent.bytes, sent.commands_len), (&received.bytes, received.commands_len));
+            let parts = |parcel: &EncodedParcel| {
+                (parcel.bytes.clone(), parcel.commands_len, parcel.names_loss)
+            };
+            assert_eq!(parts(sent), parts(received));
         }
         for len in 0..bytes.len() {
             assert!(decode_forwarded(bytes.slice(..len)).is_err(), "cut to {len}");

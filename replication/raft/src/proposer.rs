@@ -19,12 +19,13 @@ use crate::error::ProposeError;
 use crate::parcel_bytes::{EncodedParcel, encode_parcel};
 use crate::state_machine::AppliedListener;
 use crate::{limits, metrics};
+use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
-use replication_ledger::{Command, MemberId, Outcome, Parcel, Session};
+use replication_ledger::{Command, MemberId, Outcome, Parcel, Session, Stamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use storage::{LogStore, ParcelOutcome};
+use storage::{LogStore, ParcelOutcome, StorageError, encoding};
 use tokio::sync::Notify;
 
 /// Called once with one result per command, on a task or thread of this crate: it must be quick.
@@ -47,6 +48,9 @@ struct State<RT: AsyncRuntime> {
     unsent: VecDeque<u64>,
     /// Applied, but not yet durable here, by log index.
     undurable: VecDeque<(u64, Pending<RT>, Vec<Outcome>)>,
+    /// Sent, given up, and perhaps in the log all the same: what it may have done must not be undone alone [AV-I1].
+    unknown: BTreeMap<u64, Bytes>,
+    unknown_commands: usize,
     /// Set while nothing is taken, and why.
     refusing: Option<ProposeError>,
 }
@@ -56,6 +60,7 @@ struct Pending<RT: AsyncRuntime> {
     on_outcome: OnOutcome,
     proposed_at: RT::Instant,
     sent_at: RT::Instant,
+    was_sent: bool,
 }
 
 /// Sequences of one session; a member would have to propose this many parcels without a new session to run out.
@@ -70,6 +75,8 @@ impl<RT: AsyncRuntime> Proposer<RT> {
             pending_commands: 0,
             unsent: VecDeque::new(),
             undurable: VecDeque::new(),
+            unknown: BTreeMap::new(),
+            unknown_commands: 0,
             refusing: Some(ProposeError::NoQuorum),
         };
         let (state, unsent) = (Mutex::new(state), Notify::new());
@@ -101,7 +108,8 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         let parcel = Parcel { member: self.me, session, sequence, commands };
         let now = RT::Instant::now();
         let parcel = encode_parcel(&parcel);
-        let pending = Pending { parcel, on_outcome, proposed_at: now, sent_at: now };
+        let pending =
+            Pending { parcel, on_outcome, proposed_at: now, sent_at: now, was_sent: false };
         let mut state = self.state.lock();
         if let Some(error) = state.refusing {
             drop(state);
@@ -130,7 +138,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         {
             // It may have failed or been applied meanwhile.
             let Some(pending) = state.pending.get_mut(&sequence) else { continue };
-            pending.sent_at = now;
+            (pending.sent_at, pending.was_sent) = (now, true);
             bytes += pending.parcel.bytes.len();
             taken.push((sequence, pending.parcel.clone()));
         }
@@ -165,10 +173,11 @@ impl<RT: AsyncRuntime> Proposer<RT> {
                 if oldest.get().proposed_at + limits::PROPOSAL_PATIENCE > now {
                     break;
                 }
-                expired.push(oldest.remove());
+                expired.push(oldest.remove_entry());
             }
-            for pending in &expired {
+            for (sequence, pending) in &expired {
                 state.pending_commands -= pending.parcel.commands_len;
+                state.doubt(*sequence, pending);
             }
             let State { pending, unsent, .. } = &mut *state;
             for (sequence, pending) in pending.iter_mut() {
@@ -181,7 +190,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
                 }
             }
         }
-        for pending in expired {
+        for (_, pending) in expired {
             pending.fail(ProposeError::NoQuorum);
         }
     }
@@ -221,6 +230,29 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         self.state.lock().session
     }
 
+    /// How many of this member's own commands may or may not be in the log.
+    pub(crate) fn unknown_commands_len(&self) -> usize {
+        self.state.lock().unknown_commands
+    }
+
+    /// This member's own commands that may or may not be in the log.
+    ///
+    /// # Errors
+    /// Never, unless this program contradicts itself.
+    pub(crate) fn unknown_commands(&self) -> Result<Vec<Command>, StorageError> {
+        let parcels: Vec<Bytes> = self.state.lock().unknown.values().cloned().collect();
+        let batch = encoding::encode_batch_of(Stamp::default(), &parcels);
+        let parcels = encoding::decode_batch(&batch)?.parcels.into_iter();
+        Ok(parcels.flat_map(|parcel| parcel.commands).collect())
+    }
+
+    /// This member is back in this session: what it proposed in earlier ones is in the log or never will be.
+    pub(crate) fn resolve_before(&self, session: Session) {
+        let mut state = self.state.lock();
+        state.unknown = state.unknown.split_off(&session.0.saturating_mul(SEQUENCES_PER_SESSION));
+        state.unknown_commands = 0;
+    }
+
     fn durable(&self, durable: u64) {
         let mut ready = Vec::new();
         {
@@ -241,8 +273,19 @@ impl<RT: AsyncRuntime> State<RT> {
         self.pending_commands = 0;
         let undurable = self.undurable.drain(..).map(|(_, pending, _)| pending);
         let mut all: Vec<Pending<RT>> = undurable.collect();
-        all.extend(std::mem::take(&mut self.pending).into_values());
+        for (sequence, pending) in std::mem::take(&mut self.pending) {
+            self.doubt(sequence, &pending);
+            all.push(pending);
+        }
         all
+    }
+
+    /// Nobody waits for its outcome any more.
+    fn doubt(&mut self, sequence: u64, pending: &Pending<RT>) {
+        if pending.was_sent {
+            self.unknown_commands += pending.parcel.commands_len;
+            self.unknown.insert(sequence, pending.parcel.bytes.clone());
+        }
     }
 }
 
@@ -264,6 +307,10 @@ impl<RT: AsyncRuntime> AppliedListener for Proposer<RT> {
         {
             let mut state = self.state.lock();
             for parcel in parcels.into_iter().filter(|parcel| parcel.member == self.me) {
+                if state.unknown.remove(&parcel.sequence).is_some() {
+                    state.unknown_commands =
+                        state.unknown_commands.saturating_sub(parcel.outcomes.len());
+                }
                 let Some(pending) = state.pending.remove(&parcel.sequence) else { continue };
                 state.pending_commands -= pending.parcel.commands_len;
                 // [AV-Q1] Committed is not enough: the others may have made it so without this member's disk. Asked with the

@@ -90,6 +90,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     async fn answer_join(self: Arc<Self>, frame: Frame) -> Answer {
         match frame.kind {
             kind::JOIN => self.admit_with_token(frame.body).await,
+            kind::RETURN => self.receive_returned(frame.body).await,
             _ => Err("only a join may be asked for on this connection".to_owned()),
         }
     }
@@ -119,8 +120,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             }
             kind::PING => {
                 let theirs = crate::contact::Report::decode(body).map_err(text)?;
+                self.anchor.heard(theirs.member, theirs.stamp, theirs.echo);
                 self.contact.asked_by(theirs);
-                Ok(self.report().encode())
+                Ok(self.report_to(theirs.member).encode())
             }
             kind::FORWARD => {
                 let parcels = parcel_bytes::decode_forwarded(body).map_err(text)?;

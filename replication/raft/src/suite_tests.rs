@@ -36,7 +36,7 @@ impl StoreBuilder<TestTypes, LogAdapter<TokioRuntime>, TestMachine<MemoryLedger>
         RaftStorageError<TestTypes>,
     > {
         let log = Arc::new(MemoryLogStore::synchronous()) as Arc<dyn LogStore>;
-        Ok(((), LogAdapter::new(log), machine(MemoryLedger::default())))
+        Ok(((), LogAdapter::new(log, Arc::default()), machine(MemoryLedger::default())))
     }
 }
 
@@ -54,7 +54,7 @@ impl StoreBuilder<TestTypes, LogAdapter<TokioRuntime>, TestMachine<DiskLedger>, 
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = RocksLogStore::open(&directory.path().join("log")).expect("opens");
         let ledger = DiskLedger::open(directory.path()).expect("opens");
-        Ok((directory, LogAdapter::new(Arc::new(log)), machine(ledger)))
+        Ok((directory, LogAdapter::new(Arc::new(log), Arc::default()), machine(ledger)))
     }
 }
 

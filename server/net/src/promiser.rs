@@ -1,7 +1,7 @@
 //! What the packet path and leasequery over TCP need of the cluster.
 
 use replication_ledger::{
-    Command, LedgerView, MemberView, Mode, Outcome, PastLost, PastView, Timestamp,
+    Command, LedgerView, MemberView, Mode, Outcome, PastLost, PastView, PastWithJournal, Timestamp,
 };
 use replication_raft::{ChangeListener, Cluster, ProposeError, StateMachineStore, TokioRuntime};
 use std::fmt::Display;
@@ -55,7 +55,7 @@ impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
     }
 
     fn with_view<R>(&self, look: impl for<'a> FnOnce(&MemberView<'a, S::Table>) -> R) -> R {
-        look(&MemberView::new(&*self.view(), None))
+        Cluster::with_view(self, look)
     }
 
     fn mode(&self) -> Mode {
@@ -68,9 +68,9 @@ impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
 }
 
 impl<S: StateMachineStore> Archive for Cluster<TokioRuntime, S> {
-    type Past = S::Past;
+    type Past = PastWithJournal<S::Past>;
 
-    fn past(&self) -> Result<S::Past, PastLost> {
+    fn past(&self) -> Result<Self::Past, PastLost> {
         Cluster::past(self)
     }
 

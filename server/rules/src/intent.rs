@@ -139,6 +139,7 @@ fn silent(reason: SilentReason) -> &'static str {
         SilentReason::NotVoter => "silent_not_voter",
         SilentReason::ClockInDoubt => "silent_clock_in_doubt",
         SilentReason::DiskFailed => "silent_disk_failed",
+        SilentReason::Superseded => "silent_superseded",
     }
 }
 

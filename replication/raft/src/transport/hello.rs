@@ -6,7 +6,8 @@ use crate::error::{ClusterId, HandshakeRefusal, Malformed, TransportError};
 use bytes::Bytes;
 use replication_ledger::{MemberId, Role};
 
-/// The protocol versions that this program speaks, first and last. 3: encoding version 3 in entries and snapshots.
+/// The protocol versions that this program speaks, first and last. 3: encoding version 3 in entries and snapshots, reports with
+/// stamps, parcels that say whether they name a loss.
 const VERSIONS: (u16, u16) = (3, 3);
 
 /// Which history a member belongs to. Members of different lineages exchange no Raft messages.
@@ -170,9 +171,8 @@ mod tests {
 
     #[test]
     fn another_protocol_version_is_refused_whatever_follows() {
-        let (before, after) = (VERSIONS.0 as u8 - 1, VERSIONS.1 as u8 + 1);
-        for body in [[0, 1, 0, before, 0xff], [0, after, 0, 9, 0xff]] {
-            let body = Bytes::copy_from_slice(&body);
+        for body in [&[0, 1, 0, 2, 0xff], &[0, 4, 0, 9, 0xff]] {
+            let body = Bytes::from_static(body);
             assert_eq!(Hello::decode(body), Ok(Err(HandshakeRefusal::WrongVersion)));
         }
     }

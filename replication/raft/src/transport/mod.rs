@@ -53,6 +53,8 @@ pub mod kind {
     pub const PRE_VOTE: u8 = 19;
     /// The leader hands over.
     pub const TRANSFER: u8 = 20;
+    /// Records of a member that the cluster went on without.
+    pub const RETURN: u8 = 28;
     /// A snapshot begins.
     pub const SNAPSHOT_BEGIN: u8 = 21;
     /// A snapshot goes on.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each suite uses a part of it")]
 
+pub mod simulated;
+
 use openraft::AsyncRuntime;
 use parking_lot::Mutex;
 use replication_ledger::{
