@@ -3,7 +3,8 @@
 //! It sees what no member can: the true time, and what every member told its clients. After every step that could break an invariant of
 //! section 6 of the availability rules it looks at exactly what that step touched, so that checking costs little.
 //!
-//! Its clients are strict: a lease counts from the moment the reply leaves. A client that releases or declines gives up what it asked for
+//! Its clients are as RFC 2131 section 4.4.1 wants them: a lease counts from the request. What is promised alone is held to more, and counts from
+//! the moment the reply leaves, as the rules for it do. A client that releases or declines gives up what it asked for
 //! before; a reply that comes later to an earlier question is not taken.
 
 use replication_ledger::{BindingState, ClientKey, JournalRecord, LedgerView, MapTable, Merged};

@@ -99,11 +99,15 @@ impl World {
     ) {
         let now = self.now;
         trace!(self, "member {me} promises {address} to {client} for {lease_seconds} s, {proof:?}");
+        let from = match proof {
+            Proof::Entry { .. } => asked,
+            Proof::Record { .. } => now,
+        };
         let promise = Promise {
             client: self.clients[client].key.clone(),
             asked,
             made: now,
-            over: now + i64::from(lease_seconds) * 1000,
+            over: from + i64::from(lease_seconds) * 1000,
             maker: me,
             lineage: self.members[me].lineage,
             proof,
