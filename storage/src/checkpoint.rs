@@ -46,6 +46,12 @@ impl LedgerStore {
     /// # Errors
     /// [`StorageError::Read`] or [`StorageError::Write`].
     pub fn build_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
+        let file = File::create(path);
+        self.write_snapshot(file.map_err(|e| StorageError::write("ledger", "snapshot file", e))?)
+    }
+
+    /// As [`LedgerStore::build_snapshot`], behind what stands in the file.
+    pub(crate) fn write_snapshot(&self, file: File) -> Result<SnapshotSummary, StorageError> {
         let db = self.with_image(|db| Ok(Arc::clone(db)))?;
         let snapshot = db.snapshot();
         let meta = column_family(&db, schema::META)?;
@@ -69,7 +75,7 @@ impl LedgerStore {
             Ok((key, _)) => Ok(key),
             Err(source) => Err(StorageError::read("ledger", "an identifier", source)),
         });
-        write_file(path, &head, (&globals, &settings), bindings, identifiers)?;
+        write_file(file, &head, (&globals, &settings), bindings, identifiers)?;
         Ok(summary(&head))
     }
 
@@ -78,7 +84,13 @@ impl LedgerStore {
     /// # Errors
     /// [`StorageError::Corrupt`] if the file is damaged (nothing has changed then), or a failed read or write.
     pub fn restore_snapshot(&self, path: &Path) -> Result<SnapshotSummary, StorageError> {
-        let mut reader = SnapshotReader::open(path)?;
+        self.restore_from(SnapshotReader::open(path)?)
+    }
+
+    pub(crate) fn restore_from(
+        &self,
+        mut reader: SnapshotReader,
+    ) -> Result<SnapshotSummary, StorageError> {
         let head = reader.head.clone();
         let globals = std::mem::take(&mut reader.globals);
         let settings = std::mem::take(&mut reader.settings);
@@ -104,14 +116,14 @@ fn summary(head: &Head) -> SnapshotSummary {
 }
 
 fn write_file(
-    path: &Path,
+    file: File,
     head: &Head,
     (globals, settings): (&[u8], &[u8]),
     bindings: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
     identifiers: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
 ) -> Result<(), StorageError> {
     let failed = |source| StorageError::write("ledger", "snapshot file", source);
-    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    let mut file = BufWriter::new(file);
     write_frame(&mut file, HEAD, &encoding::encode(head)).map_err(failed)?;
     write_frame(&mut file, GLOBALS, globals).map_err(failed)?;
     write_frame(&mut file, SETTINGS, settings).map_err(failed)?;
@@ -147,7 +159,7 @@ fn write_groups(
     Ok(count)
 }
 
-fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_frame(file: &mut impl Write, kind: u8, payload: &[u8]) -> std::io::Result<()> {
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload);
     // Settings are bounded by FRAME_LEN_MAX on reading; a larger length would be refused there.
     let len = u32::try_from(payload.len()).map_err(std::io::Error::other)?;
@@ -182,7 +194,11 @@ pub(crate) struct SnapshotReader {
 impl SnapshotReader {
     fn open(path: &Path) -> Result<SnapshotReader, StorageError> {
         let file = File::open(path).map_err(|e| StorageError::read("ledger", "a snapshot", e))?;
-        let mut file = BufReader::new(file);
+        SnapshotReader::read(BufReader::new(file))
+    }
+
+    /// Reads what stands before the records.
+    pub(crate) fn read(mut file: BufReader<File>) -> Result<SnapshotReader, StorageError> {
         let (HEAD, head) = read_frame(&mut file)? else { return Err(DAMAGED) };
         let (GLOBALS, globals) = read_frame(&mut file)? else { return Err(DAMAGED) };
         let (SETTINGS, settings) = read_frame(&mut file)? else { return Err(DAMAGED) };
@@ -200,6 +216,16 @@ impl SnapshotReader {
             count: 0,
             ended: false,
         })
+    }
+
+    /// The log index that it ends with.
+    pub(crate) fn index(&self) -> u64 {
+        self.head.index
+    }
+
+    /// True if nothing stands behind the last record.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.ended && matches!(self.file.read(&mut [0]), Ok(0))
     }
 
     fn next_record(&mut self) -> Result<Option<SnapshotRecord>, StorageError> {
@@ -237,7 +263,7 @@ impl Iterator for SnapshotReader {
     }
 }
 
-fn read_frame(file: &mut impl Read) -> Result<(u8, Vec<u8>), StorageError> {
+pub(crate) fn read_frame(file: &mut impl Read) -> Result<(u8, Vec<u8>), StorageError> {
     let mut header = [0; 9];
     file.read_exact(&mut header).map_err(|_| DAMAGED)?;
     let [l0, l1, l2, l3, c0, c1, c2, c3, kind] = header;

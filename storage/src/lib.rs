@@ -3,6 +3,7 @@
 //! The only crate that knows RocksDB. Two databases in one data directory: the log, synced in groups by one flusher,
 //! and the ledger, which is rebuilt from its last flushed image and the log after a crash.
 
+mod backup;
 pub mod checkpoint;
 pub mod encoding;
 mod error;
@@ -21,6 +22,7 @@ mod past;
 mod schema;
 mod table;
 
+pub use backup::{BackupOrigin, BackupSummary, check_backup};
 pub use checkpoint::{SnapshotSummary, snapshot_summary};
 pub use error::{Cause, StorageError};
 pub use ledger_store::{CommittedEntry, EntryContent, LedgerStore, ParcelOutcome};

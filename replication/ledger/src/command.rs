@@ -210,6 +210,8 @@ pub enum Refusal {
     NotAlone,
     /// A member without a quorum may not promise anything, or not for so long.
     NoAuthority,
+    /// Promises may exist that this epoch never saw, and they are waited for.
+    UnseenPromises,
 }
 
 impl Refusal {
@@ -237,6 +239,7 @@ impl Refusal {
             Refusal::EpochChanged => "epoch_changed",
             Refusal::NotAlone => "not_alone",
             Refusal::NoAuthority => "no_authority",
+            Refusal::UnseenPromises => "unseen_promises",
         }
     }
 }
@@ -267,6 +270,9 @@ impl std::fmt::Display for Refusal {
             Refusal::EpochChanged => "another epoch has begun",
             Refusal::NotAlone => "without a quorum it is not known whether it may be promised",
             Refusal::NoAuthority => "the authority to promise without a quorum has run out",
+            Refusal::UnseenPromises => {
+                "promises may exist that were never seen here, and they are waited for"
+            }
         })
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use storage::{
-    CommittedEntry, LedgerStore, ParcelOutcome, Past, StorageError, Table, snapshot_summary,
+    BackupOrigin, CommittedEntry, LedgerStore, ParcelOutcome, Past, StorageError, Table,
+    snapshot_summary,
 };
 
 /// Bytes of one chunk of a snapshot.
@@ -41,6 +42,22 @@ impl DiskLedger {
     /// The store itself: indexes, audit.
     pub fn store(&self) -> &LedgerStore {
         &self.store
+    }
+
+    /// The present state as a backup, to be read from its beginning. The file goes with its reader. Blocks.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn backup(&self, origin: &BackupOrigin) -> Result<File, StorageError> {
+        let file = self.new_file();
+        self.store.write_backup(&file.0, origin)?;
+        let read = |source| StorageError::Read {
+            database: "ledger",
+            what: "a backup",
+            source: Arc::new(source),
+        };
+        // Open, it outlives its name.
+        File::open(&file.0).map_err(read)
     }
 
     fn new_file(&self) -> SpoolFile {

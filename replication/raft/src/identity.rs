@@ -14,9 +14,9 @@ use storage::{LogStore, StorageError};
 use tokio::sync::oneshot;
 
 /// Mark: the member id that this data directory belongs to.
-const MEMBER: &str = "member";
+pub(crate) const MEMBER: &str = "member";
 /// Mark: the lineage, and how this member came to it.
-const LINEAGE: &str = "lineage";
+pub(crate) const LINEAGE: &str = "lineage";
 /// Mark: the newest session that was drawn.
 const SESSION: &str = "session";
 
@@ -60,10 +60,7 @@ impl Identity {
                 }
             }
             None => {
-                let own = codec::encode(|writer| {
-                    writer.u64(me.0);
-                });
-                put_durably(&*log, MEMBER, own).await?;
+                put_durably(&*log, MEMBER, encode_member(me)).await?;
             }
         }
         let lineage = log.mark(LINEAGE)?.map(read_lineage).transpose()?;
@@ -85,11 +82,7 @@ impl Identity {
         lineage: Lineage,
         origin: Origin,
     ) -> Result<(), ReplicationError> {
-        let bytes = codec::encode(|writer| {
-            lineage.write(writer);
-            writer.bool(origin == Origin::Founded);
-        });
-        put_durably(&*self.log, LINEAGE, bytes).await?;
+        put_durably(&*self.log, LINEAGE, encode_lineage(lineage, origin)).await?;
         *self.lineage.write() = Some((lineage, origin));
         Ok(())
     }
@@ -177,6 +170,19 @@ impl Introduce for Identity {
         }
         Ok(())
     }
+}
+
+pub(crate) fn encode_member(me: MemberId) -> Bytes {
+    codec::encode(|writer| {
+        writer.u64(me.0);
+    })
+}
+
+pub(crate) fn encode_lineage(lineage: Lineage, origin: Origin) -> Bytes {
+    codec::encode(|writer| {
+        lineage.write(writer);
+        writer.bool(origin == Origin::Founded);
+    })
 }
 
 fn read_lineage(bytes: Bytes) -> Result<(Lineage, Origin), ReplicationError> {

@@ -80,7 +80,7 @@ pub fn answer(
 /// What a DHCPNAK says about this refusal; none if there must be none.
 // [AV-I3] Without a quorum a refusal is only about what this member knows.
 // [H-47] A refusal is committed knowledge about the address. Where it is only about this member (its session, its
-// ownership) another member may know better, and this one is silent.
+// ownership), or only that something is not known, another member may know better, and this one is silent.
 fn explanation(pending: &PendingReply, refusal: Refusal) -> Option<&'static str> {
     // Who asked for no address in particular was refused none: it asks again. BOOTP has no DHCPNAK at all.
     if pending.isolated || matches!(pending.state, RequestState::Init | RequestState::Bootp) {
@@ -122,6 +122,7 @@ mod tests {
             check(state, false, Refusal::ReservedForAnother, true);
             check(state, false, Refusal::NoPool, true);
             check(state, false, Refusal::StaleSession, false);
+            check(state, false, Refusal::UnseenPromises, false);
             check(state, false, Refusal::NotServer, false);
             check(state, false, Refusal::NotOwner, state == Selecting);
             check(state, false, Refusal::Disowned, state == Selecting);

@@ -12,12 +12,12 @@ use crate::{
 /// Whether the client that has this binding, or had it last, may have it still.
 ///
 /// # Errors
-/// [`Refusal::NotYetFree`] while promises may exist that a lossy recovery never saw.
+/// [`Refusal::UnseenPromises`] while promises may exist that a lossy recovery never saw.
 pub(super) fn may_renew(globals: &Globals, binding: &Binding) -> Result<(), Refusal> {
     let ended = binding.state != BindingState::Active;
     let unseen = ended && waits_for_unseen(globals)
         || renews_only_its_own(globals) && !promised_in_this_epoch(globals, binding);
-    if unseen && !is_broken(Tooth::LossyRevives) { Err(Refusal::NotYetFree) } else { Ok(()) }
+    if unseen && !is_broken(Tooth::LossyRevives) { Err(Refusal::UnseenPromises) } else { Ok(()) }
 }
 
 impl<T: LedgerTable> Applying<'_, T> {
