@@ -76,6 +76,19 @@ pub enum ServeError {
         /// The newest known one.
         known: u64,
     },
+    /// A backup is restored only where nothing is.
+    #[error(
+        "{} is not empty; a backup is restored into an empty or new directory: move what is there \
+         away, or set `member.data_dir` to another one",
+        path.display()
+    )]
+    NotEmpty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A witness holds no addresses, so it cannot be what is left of a cluster.
+    #[error("`member.role` is \"witness\"; a backup is restored as a server, witnesses join it")]
+    RestoredWitness,
     /// Another process has the data directory.
     #[error("{} is in use by another process; stop that one first", path.display())]
     InUse {

@@ -26,6 +26,7 @@ mod panics;
 mod pem;
 pub mod replica;
 pub mod requestor;
+mod restore;
 mod running;
 pub mod serve;
 mod usage;

@@ -62,6 +62,12 @@ pub trait Replica: Clone + Send + Sync + 'static {
         member: MemberId,
     ) -> impl Future<Output = Result<(), ReplicationError>> + Send;
 
+    /// The applied state as a backup, to be read from its beginning. May be long: not for a serving task.
+    ///
+    /// # Errors
+    /// If this member belongs to no cluster, or the disk fails.
+    fn backup(&self) -> Result<std::fs::File, ReplicationError>;
+
     /// Takes a member out of the cluster for good.
     fn remove(&self, member: MemberId)
     -> impl Future<Output = Result<(), ReplicationError>> + Send;

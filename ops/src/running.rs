@@ -4,7 +4,7 @@ use crate::replica::{MemberStatus, RelaySubOption, Replica, Status};
 use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Timestamp};
 use replication_raft::{ProductionCluster, ProposeError, ReplicationError};
 use std::net::Ipv4Addr;
-use storage::IndexKey;
+use storage::{BackupOrigin, IndexKey};
 
 const NANOS_PER_SECOND: f64 = 1e9;
 const NANOS_PER_MILLISECOND: u64 = 1_000_000;
@@ -132,6 +132,17 @@ impl Replica for Running {
 
     async fn undrain(&self, member: MemberId) -> Result<(), ReplicationError> {
         self.0.undrain(member).await
+    }
+
+    fn backup(&self) -> Result<std::fs::File, ReplicationError> {
+        let cluster = self.0.cluster_id().ok_or(ReplicationError::NotInitialized)?;
+        let origin = BackupOrigin {
+            cluster: cluster.0,
+            member: self.0.member_id().0,
+            taken_at_seconds: self.timestamp().seconds(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok(self.0.ledger().backup(&origin)?)
     }
 
     async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {

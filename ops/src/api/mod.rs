@@ -6,6 +6,7 @@
 //! **Rules.** Who may call what stands in [`router`] and nowhere else. No handler holds the state's lock across a wait or a
 //! long walk.
 
+mod backup;
 mod cluster;
 mod config;
 mod conflicts;
@@ -77,6 +78,7 @@ pub fn router<R: Replica>(api: Api<R>) -> Router {
         .route("/v1/cluster/transfer", needs(Operate, post(cluster::transfer::<R>)))
         .route("/v1/cluster/drain", needs(Operate, post(cluster::drain::<R>)))
         .route("/v1/cluster/undrain", needs(Operate, post(cluster::undrain::<R>)))
+        .route("/v1/cluster/backup", needs(Admin, get(backup::send::<R>)))
         .route("/v1/cluster/remove", needs(Admin, post(cluster::remove::<R>)))
         .route("/v1/leases", needs(Read, get(leases::list::<R>)))
         .route("/v1/leases/{ip}", needs(Read, get(leases::show::<R>)))

@@ -188,6 +188,18 @@ impl Replica for Alone {
         self.set_draining(member, false)
     }
 
+    fn backup(&self) -> Result<std::fs::File, ReplicationError> {
+        if !self.founded.load(Ordering::Relaxed) {
+            return Err(ReplicationError::NotInitialized);
+        }
+        // Longer than what is sent at once.
+        let path = std::env::temp_dir().join(format!("leasehold-test-{}", std::process::id()));
+        std::fs::write(&path, "0123456789".repeat(50_000)).expect("it is writable");
+        let file = std::fs::File::open(&path).expect("it is there");
+        std::fs::remove_file(&path).expect("it is ours");
+        Ok(file)
+    }
+
     async fn remove(&self, member: MemberId) -> Result<(), ReplicationError> {
         Err(ReplicationError::NoSuchMember { member })
     }
@@ -489,6 +501,7 @@ fn every_route_but_the_probes_needs_its_permission() {
     check("GET", "/v1/subnets", 401, 200);
     check("GET", "/v1/conflicts", 401, 200);
     check("GET", "/v1/config", 401, 200);
+    check("GET", "/v1/cluster/backup", 401, 403);
     check("DELETE", "/v1/leases/10.0.0.1", 401, 403);
     check("PUT", "/v1/config", 401, 403);
     for action in ["init", "token", "join", "transfer", "remove", "drain", "undrain"] {
@@ -605,4 +618,13 @@ fn a_conflict_names_both_clients() {
     let (_, body) = called.get("/v1/cluster");
     let cluster: dto::Cluster = serde_json::from_str(&body).expect("a cluster");
     assert_eq!(cluster.conflicts, 1);
+}
+
+#[test]
+fn a_backup_is_sent_whole_to_administrators() {
+    let called = Called::configured();
+    let (status, body) = called.get("/v1/cluster/backup");
+    assert_eq!((status, body), (200, "0123456789".repeat(50_000)));
+    called.alone.founded.store(false, Ordering::Relaxed);
+    assert_eq!(called.get("/v1/cluster/backup").0, 409);
 }

@@ -95,6 +95,13 @@ impl Caller {
         self.decode(self.call(Method::GET, path, "text/plain", String::new())?)
     }
 
+    /// Copies something as it is, however long it takes. Returns its length in octets.
+    pub(crate) fn copy(&self, path: &str, to: &mut impl std::io::Write) -> Result<u64> {
+        let response = self.call_within(None, Method::GET, path, "text/plain", String::new())?;
+        let mut body = response.into_body().into_reader();
+        std::io::copy(&mut body, to).with_context(|| format!("{} stopped in the middle", self.base))
+    }
+
     /// Whether a call is answered with success, whatever the answer is.
     pub(crate) fn probe(&self, path: &str) -> Result<()> {
         self.call(Method::GET, path, "text/plain", String::new()).map(drop)
@@ -123,6 +130,17 @@ impl Caller {
         media_type: &str,
         body: String,
     ) -> Result<Response<ureq::Body>> {
+        self.call_within(Some(ANSWER_DEADLINE), method, path, media_type, body)
+    }
+
+    fn call_within(
+        &self,
+        deadline: Option<Duration>,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: String,
+    ) -> Result<Response<ureq::Body>> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -133,6 +151,7 @@ impl Caller {
         let request = request.body(body).with_context(|| {
             format!("--admin: `{}` is not a URL such as http://127.0.0.1:6780", self.base)
         })?;
+        let request = self.agent.configure_request(request).timeout_global(deadline).build();
         let response = self.agent.run(request).map_err(|error| {
             anyhow!(
                 "no answer from {}: {error}; check --admin and that `leasehold serve` runs there",

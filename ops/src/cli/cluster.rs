@@ -1,5 +1,6 @@
 //! `leasehold cluster`: who the members are, and changing that.
 
+use super::backup::{self, BackupArguments, RestoreArguments};
 use super::caller::{Caller, Member};
 use super::drain::{self, DrainArguments, UndrainArguments};
 use super::output::{Form, Listing, Output, Row};
@@ -27,6 +28,10 @@ pub(crate) enum Command {
     Transfer(TransferArguments),
     /// Take a member out of the cluster for good
     Remove(RemoveArguments),
+    /// Write the whole ledger to a file
+    Backup(BackupArguments),
+    /// Make a cluster of one member from a backup, when no member is left
+    Restore(RestoreArguments),
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +123,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Drain(arguments) => drain::drain(&arguments)?,
         Command::Undrain(arguments) => drain::undrain(&arguments)?,
         Command::Remove(arguments) => remove(&arguments)?,
+        Command::Backup(arguments) => backup::backup(&arguments)?,
+        Command::Restore(arguments) => backup::restore(&arguments)?,
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 wrong usage (clap's own); `leasequery` adds 3, nobody knows.
 
+mod backup;
 mod caller;
 mod cluster;
 mod config;
@@ -107,6 +108,10 @@ mod tests {
         check("cluster drain 2 --wait forever", Err(ErrorKind::ValueValidation));
         check("cluster undrain 2", Ok(()));
         check("lease conflicts --output csv", Ok(()));
+        check("cluster backup file", Ok(()));
+        check("cluster restore file --check", Ok(()));
+        check("cluster restore file --config member.toml --longest-lease 12h --yes", Ok(()));
+        check("cluster restore file", Err(ErrorKind::MissingRequiredArgument));
         check("config check network.toml", Ok(()));
         check("config diff network.toml --token-file t", Ok(()));
         check("config apply network.toml", Ok(()));
