@@ -1,6 +1,7 @@
 //! Cluster suite: real processes, real sockets, real kills. Few tests, each about something that
 //! only whole processes can show; they wait on conditions, never on time.
 
+mod backup;
 mod bulk_truth;
 mod clock_skew;
 mod formation;
