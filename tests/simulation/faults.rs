@@ -250,7 +250,7 @@ impl World {
             return self.add_learner(me, newcomer, role);
         }
         if len > 1 && (len > 2 || self.draws.one_in(6)) {
-            self.remove_any(me, voters);
+            self.remove_any(me, &voters);
         }
     }
 
@@ -271,9 +271,20 @@ impl World {
         self.counts.memberships += 1;
     }
 
-    fn remove_any(&mut self, me: usize, voters: Voters) {
+    fn remove_any(&mut self, me: usize, voters: &Voters) {
         let all: Vec<MemberId> = voters.sets[0].iter().copied().collect();
-        let Some(leaving) = self.draws.pick(&all).copied() else { return };
+        if let Some(leaving) = self.draws.pick(&all).copied() {
+            self.remove_from(me, leaving);
+        }
+    }
+
+    /// An operator removes a member, unless no server would be left.
+    pub(crate) fn remove_from(&mut self, me: usize, leaving: MemberId) {
+        let Some(voters) = self.members[me].voters().cloned() else { return };
+        let all: Vec<MemberId> = voters.sets[0].iter().copied().collect();
+        if self.members[me].is_changing() {
+            return;
+        }
         let globals = self.members[me].table.globals();
         let stays = |id: &MemberId| {
             *id != leaving

@@ -55,12 +55,16 @@ pub(crate) enum Story {
     FalselyAsserted,
     /// Members that were declared down return together, and do not hear the survivor.
     LostMajorityReturns,
+    /// A server promises alone, is removed by the others, and they take what was its own.
+    RemovedAlone,
+    /// An address is reserved while the server that owns it is away.
+    ReservedWhileAway,
     /// A survivor that lacks what the others did goes on.
     LossyRecovery,
 }
 
 impl Story {
-    pub(crate) const ALL: [Story; 20] = [
+    pub(crate) const ALL: [Story; 22] = [
         Story::CrashBeforeOutcome,
         Story::ReturnFarBehind,
         Story::HastyFree,
@@ -80,6 +84,8 @@ impl Story {
         Story::AssertedOverJournal,
         Story::FalselyAsserted,
         Story::LostMajorityReturns,
+        Story::RemovedAlone,
+        Story::ReservedWhileAway,
         Story::LossyRecovery,
     ];
 
@@ -116,6 +122,8 @@ impl World {
             Story::AssertedOverJournal => self.asserted_over_journal(),
             Story::FalselyAsserted => self.falsely_asserted(),
             Story::LostMajorityReturns => self.lost_majority_returns(),
+            Story::RemovedAlone => self.removed_alone(),
+            Story::ReservedWhileAway => self.reserved_while_away(),
             Story::LossyRecovery => self.lossy_recovery(),
         };
         trace!(self, "story {story:?} ends, {}", if told.is_some() { "told" } else { "not told" });
@@ -621,6 +629,39 @@ impl World {
         }
         self.propose(leader, vec![Command::Drain { member, draining: false }], Purpose::Other);
         self.heard(leader, 2, &everybody);
+    }
+
+    fn removed_alone(&mut self) -> Option<()> {
+        let (me, leader) = self.outvotable_follower()?;
+        self.cut_off(me);
+        self.busy_up_to(5);
+        let removed = self.draws.one_in(2);
+        if removed {
+            self.remove_from(leader, MemberId(me as u64 + 1));
+        }
+        for _ in 0..10 + self.draws.below(30) {
+            self.busy(1);
+            self.courted(me, 1);
+        }
+        Some(())
+    }
+
+    fn reserved_while_away(&mut self) -> Option<()> {
+        let (me, leader) = self.outvotable_follower()?;
+        let other = self.server_besides(me)?;
+        self.configure(leader, 0);
+        for _ in 0..3 {
+            self.quiet_second();
+        }
+        self.cut_off(me);
+        self.quiet_second();
+        // For client 1.
+        self.configure(leader, 1);
+        for _ in 0..5 + self.draws.below(20) {
+            self.all_ask(other, &[1]);
+            self.courted(me, 1);
+        }
+        Some(())
     }
 
     fn down_then_alone(&mut self) -> Option<()> {

@@ -26,8 +26,12 @@ pub fn authority_over(globals: &Globals, member: &Member) -> bool {
     member.lost.is_some_and(|lost| {
         let wait =
             globals.settings.mclt_max_seconds.saturating_add(globals.settings.margin_seconds);
-        let at_once = is_broken(Tooth::PartnerDownAtOnce)
-            && globals.assertion.is_some_and(|assertion| assertion.index == lost.index);
+        let by_assertion = globals.assertion.is_some_and(|assertion| assertion.index == lost.index);
+        let at_once = match (by_assertion, member.removed) {
+            (true, _) => is_broken(Tooth::PartnerDownAtOnce),
+            (false, true) => is_broken(Tooth::RemovedAtOnce),
+            (false, false) => is_broken(Tooth::LostAtOnce),
+        };
         let wait = if at_once { 0 } else { wait };
         globals.stamp.earliest >= lost.at.plus_seconds(wait)
     })

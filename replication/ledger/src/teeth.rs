@@ -8,6 +8,7 @@
 #[cfg_attr(not(feature = "teeth"), allow(unreachable_pub, reason = "public with the feature"))]
 #[allow(missing_docs, reason = "each is named for the rule that it breaks, and explained there")]
 pub enum Tooth {
+    AckBeforeCommit,
     AnchorIgnored,
     BarredIgnored,
     ConflictHidden,
@@ -27,6 +28,7 @@ pub enum Tooth {
     LossInPair,
     LossyEarly,
     LossyRevives,
+    LostAtOnce,
     LostLeaderAnchors,
     MergeDropsPromise,
     MergedReleaseEndsOthers,
@@ -37,6 +39,8 @@ pub enum Tooth {
     PartnerDownAtOnce,
     PauseUnnoticed,
     PromiseTooLong,
+    RemovedAtOnce,
+    ReservedAtOnce,
     RestartUnbounded,
     ReturnBeforeMerged,
     SettledWhileAway,
@@ -47,7 +51,8 @@ pub enum Tooth {
 #[cfg(feature = "teeth")]
 impl Tooth {
     /// Every rule with teeth.
-    pub const ALL: [Tooth; 34] = [
+    pub const ALL: [Tooth; 38] = [
+        Tooth::AckBeforeCommit,
         Tooth::AnchorIgnored,
         Tooth::BarredIgnored,
         Tooth::ConflictHidden,
@@ -67,6 +72,7 @@ impl Tooth {
         Tooth::LossInPair,
         Tooth::LossyEarly,
         Tooth::LossyRevives,
+        Tooth::LostAtOnce,
         Tooth::LostLeaderAnchors,
         Tooth::MergeDropsPromise,
         Tooth::MergedReleaseEndsOthers,
@@ -77,6 +83,8 @@ impl Tooth {
         Tooth::PartnerDownAtOnce,
         Tooth::PauseUnnoticed,
         Tooth::PromiseTooLong,
+        Tooth::RemovedAtOnce,
+        Tooth::ReservedAtOnce,
         Tooth::RestartUnbounded,
         Tooth::ReturnBeforeMerged,
         Tooth::SettledWhileAway,

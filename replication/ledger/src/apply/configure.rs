@@ -5,6 +5,7 @@
 
 use super::Applying;
 use crate::BindingState;
+use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
 use crate::{AddressRange, Globals, Holder, MemberId, Settings};
 use std::net::Ipv4Addr;
@@ -151,6 +152,9 @@ fn set_aside_new_reservations<T: LedgerTable>(applying: &mut Applying<'_, T>) {
         match holder {
             // Nobody can have promised it: it was in no pool and not reserved.
             None => {
+                applying.table.globals_mut().holders.set(one, Some(Holder::Reserved));
+            }
+            Some(Holder::Owned(_)) if is_broken(Tooth::ReservedAtOnce) => {
                 applying.table.globals_mut().holders.set(one, Some(Holder::Reserved));
             }
             // [AV-Q5] A reservation for an address in a pool begins with `Disown`.
