@@ -187,20 +187,41 @@ impl Lab {
         self.state.join(case.name)
     }
 
-    /// Runs one verb of the case's driver.
-    pub(crate) fn drive(&self, case: &Case, arguments: &[&str]) -> Result<()> {
-        let status = Command::new(self.scripts.join(format!("servers/{}.sh", case.driver)))
+    fn driver(&self, case: &Case, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.scripts.join(format!("servers/{}.sh", case.driver)));
+        command
             .args(arguments)
             .env("LAB", &self.name)
             .env("STATE", self.folder(case))
             .env("MODE", case.mode)
             .env("LEASEHOLD_BIN", &self.leasehold)
             .env("LOAD_BIN", &self.load)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .context("cannot run a driver")?;
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs one verb of the case's driver.
+    pub(crate) fn drive(&self, case: &Case, arguments: &[&str]) -> Result<()> {
+        let mut driver = self.driver(case, arguments);
+        let status = driver.stdout(Stdio::null()).status().context("cannot run a driver")?;
         ensure!(status.success(), "{}.sh {} failed", case.driver, arguments.join(" "));
+        Ok(())
+    }
+
+    /// Runs one verb of the case's driver and returns what it printed.
+    pub(crate) fn ask(&self, case: &Case, arguments: &[&str]) -> Result<String> {
+        let output = self.driver(case, arguments).output().context("cannot run a driver")?;
+        ensure!(output.status.success(), "{}.sh {} failed", case.driver, arguments.join(" "));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Takes a place's cable out of the switch, or puts it in.
+    pub(crate) fn cable(&self, place: &str, plugged: bool) -> Result<()> {
+        let state = if plugged { "up" } else { "down" };
+        let (switch, port) = (format!("{}-switch", self.name), format!("{place}-eth0"));
+        let status =
+            Command::new("ip").args(["-n", &switch, "link", "set", &port, state]).status()?;
+        ensure!(status.success(), "cannot set {port} {state}");
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 
 mod bindings;
 mod case;
+mod failover;
 mod leasequery;
 mod measure;
 mod report;
@@ -27,6 +28,7 @@ use measure::{Measure, Sample};
 
 #[derive(Parser)]
 #[command(name = "leasehold-bench", version, about = "Measures our server beside its peers")]
+#[command(args_override_self = true)]
 struct Options {
     /// Rounds; the tables show medians
     #[arg(long, default_value_t = 3)]
@@ -63,6 +65,19 @@ struct Options {
     /// Cases for the leasequery part
     #[arg(long, default_value = "leasehold-single,null-server,isc-single", value_delimiter = ',')]
     leasequery_of: Vec<String>,
+
+    /// How often to hit a server of each group under load, in each of three ways (a minute each); 0
+    /// leaves this part out
+    #[arg(long, default_value_t = 0)]
+    failover: u32,
+
+    /// Cases for the failover part
+    #[arg(
+        long,
+        default_value = "leasehold-pair,leasehold-pair-witness,kea-hot-standby,isc-failover",
+        value_delimiter = ','
+    )]
+    failover_of: Vec<String>,
 
     /// Where the servers keep their state: a folder on the disk to measure
     #[arg(long, default_value = "/var/tmp/leasehold-bench")]
@@ -127,16 +142,38 @@ fn run(options: &Options) -> Result<()> {
             }
         }
     }
+    let struck = failovers(options, &lab, &cases);
     drop(lab);
     let mut text = report::markdown(&cases, &measures, &samples, &loaded, options.rounds);
     leasequery::table(&mut text, &queried);
+    failover::table(&mut text, &struck);
     println!("{text}");
     if let Some(path) = &options.output {
         std::fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let measured = !samples.is_empty() || !loaded.is_empty() || !queried.is_empty();
+    let measured =
+        !samples.is_empty() || !loaded.is_empty() || !queried.is_empty() || !struck.is_empty();
     ensure!(measured, "nothing was measured");
     Ok(())
+}
+
+/// Every group hit in every way, so many times; each outcome is printed as a line of JSON as well.
+fn failovers(options: &Options, lab: &Lab, cases: &[Case]) -> Vec<failover::Outcome> {
+    let mut struck = Vec::new();
+    for case in cases.iter().filter(|case| options.failover_of.iter().any(|n| n == case.name)) {
+        for hit in failover::HITS {
+            for _ in 0..options.failover {
+                match failover::strike(lab, case, hit) {
+                    Ok(outcome) => {
+                        eprintln!("{}", serde_json::to_string(&outcome).unwrap_or_default());
+                        struck.push(outcome);
+                    }
+                    Err(error) => eprintln!("leasehold-bench: {}: {error:#}", case.name),
+                }
+            }
+        }
+    }
+    struck
 }
 
 /// One server, started afresh, through every measure that it knows. One that fails is told and
