@@ -258,6 +258,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         *self.member.mode.read()
     }
 
+    /// The other members that were heard within [`limits::UNHEARD_AFTER`] and are in a mode that serves clients.
+    pub fn serving(&self) -> Vec<MemberId> {
+        self.member.contact.serving()
+    }
+
     /// Calls `listener` with every new mode, and with the present one at once.
     pub fn on_mode(&self, listener: ModeListener) {
         listener(self.mode());

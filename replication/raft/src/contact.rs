@@ -199,6 +199,15 @@ impl<RT: AsyncRuntime> Contact<RT> {
         self.of(member).is_some_and(|heard| is_fresh::<RT>(&heard))
     }
 
+    /// The peers that were heard just now and whose mode lets them answer clients. Sooner than loss is committed: it is no promise.
+    pub(crate) fn serving(&self) -> Vec<MemberId> {
+        let heard = self.heard.lock();
+        let there = heard.iter().filter(|(_, heard)| {
+            heard.heard_at.elapsed() < limits::UNHEARD_AFTER && heard.report.mode.serves()
+        });
+        there.map(|(member, _)| *member).collect()
+    }
+
     /// The newest moment at which any leader, by its own word, held a quorum.
     pub(crate) fn quorum_heard_at(&self) -> Option<RT::Instant> {
         self.heard.lock().values().filter_map(|heard| heard.led_at).max()

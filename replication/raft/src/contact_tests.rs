@@ -60,6 +60,20 @@ fn a_stamp_spans_the_clocks_in_contact() {
     });
 }
 
+// proves [AV-Q7]
+#[test]
+fn a_peer_serves_while_it_is_heard_and_says_so() {
+    in_simulation(async {
+        let contact = Contact::<Sim>::default();
+        assert_eq!(contact.serving(), [], "nobody was heard");
+        answered(&contact, report(2, NOON, None));
+        answered(&contact, Report { mode: Mode::Quorum, ..report(3, NOON, None) });
+        assert_eq!(contact.serving(), [MemberId(3)], "the other one is returning");
+        Sim::sleep(limits::UNHEARD_AFTER).await;
+        assert_eq!(contact.serving(), [], "they were heard a while ago");
+    });
+}
+
 // proves [AV-Q6]
 #[test]
 fn a_clock_is_in_doubt_against_the_leader_or_against_a_majority() {

@@ -51,6 +51,8 @@ pub const PING_INTERVAL: Duration = Duration::from_millis(100);
 pub const LAST_CALL_DEADLINE: Duration = Duration::from_secs(1);
 /// No answer to a ping for this long counts as a failure.
 pub const PING_DEADLINE: Duration = Duration::from_millis(400);
+/// A server that was not heard for this long does not keep the others from answering its clients.
+pub const UNHEARD_AFTER: Duration = Duration::from_millis(400);
 /// How often a member looks at its own facts.
 pub const CONTACT_TICK: Duration = Duration::from_millis(50);
 /// How often the leader commits settled indexes while an end waits for them.

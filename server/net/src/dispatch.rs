@@ -75,10 +75,12 @@ pub(crate) fn dispatch<'b, P: Promiser>(
     tally: &mut Tally,
 ) {
     let (mode, now) = (service.promiser.mode(), service.promiser.now());
+    let serving = service.promiser.serving();
     work.flood.begin(datagrams.len());
     service.promiser.with_view(|view| {
         let index = service.index_of(&view.globals().settings);
-        let situation = Situation { view, index: &index, me: &service.me, mode, now };
+        let (me, serving) = (&service.me, &serving[..]);
+        let situation = Situation { view, index: &index, me, mode, now, serving };
         let mut offers = service.offers.lock();
         for datagram in datagrams {
             let considered =

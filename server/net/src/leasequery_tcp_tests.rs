@@ -90,6 +90,10 @@ impl Promiser for Ledger {
         Mode::Quorum
     }
 
+    fn serving(&self) -> Vec<MemberId> {
+        Vec::new()
+    }
+
     fn now(&self) -> Timestamp {
         NOW
     }

@@ -1,7 +1,8 @@
 //! What the packet path and leasequery over TCP need of the cluster.
 
 use replication_ledger::{
-    Command, LedgerView, MemberView, Mode, Outcome, PastLost, PastView, PastWithJournal, Timestamp,
+    Command, LedgerView, MemberId, MemberView, Mode, Outcome, PastLost, PastView, PastWithJournal,
+    Timestamp,
 };
 use replication_raft::{ChangeListener, Cluster, ProposeError, StateMachineStore, TokioRuntime};
 use std::fmt::Display;
@@ -26,6 +27,9 @@ pub trait Promiser: Send + Sync + 'static {
 
     /// What this member may do now.
     fn mode(&self) -> Mode;
+
+    /// The other members that were heard just now and answer clients [AV-Q7].
+    fn serving(&self) -> Vec<MemberId>;
 
     /// This member's clock.
     fn now(&self) -> Timestamp;
@@ -62,6 +66,10 @@ impl<S: StateMachineStore> Promiser for Cluster<TokioRuntime, S> {
         Cluster::mode(self)
     }
 
+    fn serving(&self) -> Vec<MemberId> {
+        Cluster::serving(self)
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp(self.wall_nanos() / 1_000_000)
     }
@@ -93,6 +101,10 @@ impl<P: Promiser> Promiser for Arc<P> {
 
     fn mode(&self) -> Mode {
         self.as_ref().mode()
+    }
+
+    fn serving(&self) -> Vec<MemberId> {
+        self.as_ref().serving()
     }
 
     fn now(&self) -> Timestamp {

@@ -98,6 +98,10 @@ impl Promiser for Cluster {
         Mode::Quorum
     }
 
+    fn serving(&self) -> Vec<MemberId> {
+        Vec::new()
+    }
+
     fn now(&self) -> Timestamp {
         now()
     }

@@ -47,6 +47,8 @@ pub struct Situation<'a, V> {
     pub mode: Mode,
     /// Its clock.
     pub now: Timestamp,
+    /// The other members that it knows to be there and to answer clients.
+    pub serving: &'a [MemberId],
 }
 
 impl<'a, V: LedgerView> Situation<'a, V> {

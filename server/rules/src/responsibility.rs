@@ -8,14 +8,23 @@ use std::net::Ipv4Addr;
 
 /// True if this member answers what a client sent to nobody in particular.
 // [AV-Q7] [O-39] The owner of the client's bucket does,
-// [O-40] and any other once `secs` shows that nobody did.
+// [O-40] and any other once `secs` shows that nobody did. A server that is not there is not waited for: its clients would be a while
+// without any answer, and two answers do no harm.
 pub(crate) fn answers<V: LedgerView>(message: &Message<'_>, situation: &Situation<'_, V>) -> bool {
-    message.header.secs >= situation.settings().takeover_secs || owns(message, situation)
+    message.header.secs >= situation.settings().takeover_secs
+        || owns(message, situation)
+        || !owner_serves(message, situation)
 }
 
 /// True if the client's bucket is this member's.
 pub(crate) fn owns<V: LedgerView>(message: &Message<'_>, situation: &Situation<'_, V>) -> bool {
     situation.globals().buckets.owner(identity::bucket(message)) == Some(situation.me.id)
+}
+
+/// True if this member knows that another one, whose bucket it is, is there and serves.
+fn owner_serves<V: LedgerView>(message: &Message<'_>, situation: &Situation<'_, V>) -> bool {
+    let owner = situation.globals().buckets.owner(identity::bucket(message));
+    owner.is_some_and(|owner| situation.serving.contains(&owner))
 }
 
 /// Whom option 54 names.

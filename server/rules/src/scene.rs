@@ -170,6 +170,7 @@ pub(crate) struct Scene {
     pub(crate) me: MemberFacts,
     pub(crate) mode: Mode,
     pub(crate) now: Timestamp,
+    pub(crate) serving: Vec<MemberId>,
     next_index: u64,
 }
 
@@ -186,6 +187,7 @@ impl Scene {
             me: MemberFacts { id: MemberId(1), server_identifier: OUR_ID, addresses: vec![] },
             mode: Mode::Quorum,
             now: Timestamp::from_seconds(START_SECONDS),
+            serving: vec![MemberId(2)],
             next_index: 1,
         };
         scene.enroll(1, OUR_ID);
@@ -262,6 +264,7 @@ impl Scene {
             me: &self.me,
             mode: self.mode,
             now: self.now,
+            serving: &self.serving,
         };
         let mut buffer = Vec::new();
         match decide(&message, arrival, &situation, &mut self.offers) {

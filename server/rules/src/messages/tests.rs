@@ -211,6 +211,16 @@ fn a_client_of_another_servers_bucket_is_left_to_it_until_secs_says_otherwise() 
 
 // proves [AV-Q7]
 #[test]
+fn the_clients_of_a_server_that_is_not_there_are_answered_at_once() {
+    let mut scene = Scene::new();
+    scene.give_buckets_to(2);
+    check(&mut scene, "it is there", Ask::discover(1), Drops(DropReason::NotMyBucket));
+    scene.serving.clear();
+    check(&mut scene, "it is gone", Ask::discover(1), Gives(Offer, "10.0.0.10"));
+}
+
+// proves [AV-Q7]
+#[test]
 fn members_that_share_an_identifier_answer_for_their_own_offers_and_buckets() {
     let mut scene = Scene::new();
     let role = replication_ledger::Role::Server;
