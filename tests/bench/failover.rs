@@ -32,6 +32,8 @@ const NEAR: Duration = Duration::from_millis(500);
 /// A second is served in full, or at least by half, from these parts of the rate on.
 const FULL: f64 = 0.95;
 const HALF: f64 = 0.5;
+/// Service is back where every second of this is full: later, other work of the machine may show.
+const STEADY: Duration = Duration::from_secs(5);
 /// Seconds are looked at in windows that begin this often.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -63,7 +65,7 @@ pub(crate) struct Outcome {
     victim: String,
     /// The longest time without any ACK that begins about the hit.
     gap_s: f64,
-    /// From the hit until every second that begins is served in full.
+    /// From the hit until every second of [`STEADY`] is served in full.
     restored_s: Option<f64>,
     /// The seconds after the hit that were served by less than half, as a time.
     below_half_s: f64,
@@ -120,17 +122,12 @@ pub(crate) fn strike(lab: &Lab, case: &Case, hit: Hit) -> Result<Outcome> {
     let seconds = seconds(&after);
     let short =
         |part: f64| move |(_, count): &&(Duration, usize)| (*count as f64) < part * RATE as f64;
-    let last_short = seconds.iter().rfind(short(FULL)).map(|(from, _)| *from);
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     Ok(Outcome {
         case: case.name,
         hit: hit.name(),
         gap_s: service_gap(&acks, at_us, NEAR).map_or(f64::NAN, |gap| gap.as_secs_f64()),
-        restored_s: match last_short {
-            None => Some(0.0),
-            Some(last) if Some(last) == seconds.last().map(|(from, _)| *from) => None,
-            Some(last) => Some((last + STEP).as_secs_f64()),
-        },
+        restored_s: restored(&seconds).map(|from| from.as_secs_f64()),
         below_half_s: seconds.iter().filter(short(HALF)).count() as f64 * STEP.as_secs_f64(),
         worst_second: seconds.iter().map(|(_, count)| *count).min().unwrap_or(0),
         wait_p99_ms: number(&summary["dora"]["p99_ms"]),
@@ -187,6 +184,15 @@ fn seconds(after: &[Duration]) -> Vec<(Duration, usize)> {
             (from, after.iter().filter(|moment| within(moment)).count())
         })
         .collect()
+}
+
+/// When the first [`STEADY`] begins in which every second is served in full.
+fn restored(seconds: &[(Duration, usize)]) -> Option<Duration> {
+    let steady = (STEADY.as_millis() / STEP.as_millis()) as usize;
+    let full = |window: &[(Duration, usize)]| {
+        window.iter().all(|(_, count)| *count as f64 >= FULL * RATE as f64)
+    };
+    seconds.windows(steady).find(|window| full(window)).map(|window| window[0].0)
 }
 
 /// "ADDRESS MAC" lines.
