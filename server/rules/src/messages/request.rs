@@ -22,7 +22,7 @@ use crate::reply::ReplyPlan;
 use crate::request::{RelayWords, Request, Situation};
 use crate::responsibility::{self, Addressee};
 use crate::subnet_selection;
-use replication_ledger::{Authoritative, Binding, BindingState, LedgerView, Mode, Subnet};
+use replication_ledger::{Authoritative, Binding, BindingState, Holder, LedgerView, Mode, Subnet};
 use std::net::Ipv4Addr;
 
 const WRONG_NETWORK: &str = "the address is not on this network";
@@ -156,8 +156,7 @@ fn verify<'m, V: LedgerView>(
         return Err(DropReason::NotKnown);
     }
     if binding.is_none() && reservation.is_none() {
-        // [AV-I3] Without a quorum a member knows what it promised, not what others did: only a wrong link is surely wrong.
-        let knows = situation.mode != Mode::Isolated;
+        let knows = knows_all_about(address, situation);
         if knows && has_other_address(&request, address, situation) {
             // [H-46] A known client with another address.
             return nak(WRONG_ADDRESS);
@@ -213,6 +212,18 @@ fn binding_of<'m, V: LedgerView>(
     situation: &Situation<'m, V>,
 ) -> Option<&'m Binding> {
     situation.view.binding(address).filter(|binding| binding.client == request.client)
+}
+
+/// True if no other member can have promised the address without this one's knowledge.
+// [AV-I3] Without a quorum a member knows what it promised, not what others did: only a wrong link is surely wrong. With
+// one it still does not know what another promised of its own free space while it was alone and has not yet merged.
+fn knows_all_about<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V>) -> bool {
+    let others = match situation.globals().holders.holder(address) {
+        Some(Holder::Owned(owner)) => owner != situation.me.id,
+        Some(Holder::Disowned { .. }) => true,
+        Some(Holder::Reserved) | None => false,
+    };
+    situation.mode != Mode::Isolated && !(others && situation.view.is_free(address))
 }
 
 /// True if the client holds, or was the last to hold, another address on the same link.

@@ -315,6 +315,22 @@ fn a_client_that_reboots_is_judged_by_its_network_then_by_its_record() {
     check(&mut scene, "reserved", reboot(200, ip("10.0.0.200")), Gives(Ack, "10.0.0.200"));
 }
 
+// proves [AV-I3]
+#[test]
+fn about_a_free_address_of_a_neighbours_only_that_one_says_no() {
+    let mut scene = Scene::new();
+    scene.obtain(1);
+    // The neighbour may have promised it while it was alone, and its journal is on the way.
+    let theirs = ip("10.0.0.17");
+    for ask in [Ask::init_reboot(1, theirs), Ask::rebinding(1, theirs), Ask::renewing(1, theirs)] {
+        check(&mut scene, "its own", ask, Drops(DropReason::UnknownClient));
+    }
+    check(&mut scene, "ours", Ask::rebinding(1, ip("10.0.0.12")), Naks);
+    scene.commit(1, Command::Disown { first: ip("10.0.0.12"), last: ip("10.0.0.12") });
+    let ask = Ask::rebinding(1, ip("10.0.0.12"));
+    check(&mut scene, "on its way", ask, Drops(DropReason::UnknownClient));
+}
+
 // proves [H-47]
 #[test]
 fn a_free_address_that_a_client_had_is_no_ground_for_a_nak() {
