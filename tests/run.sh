@@ -2,7 +2,7 @@
 # run.sh: every test that CI runs, in the order in which a fault is found soonest.
 #
 # Usage: run.sh [packages] [build] [lint] [unit] [conformance] [abuse] [cluster]
-#        [namespaces]   (none: all)
+#        [namespaces] [availability]   (none: all)
 #   packages     installs what is missing (install-packages.sh)
 #   build        the whole workspace, release
 #   lint         formatting and clippy, without warnings; cargo-deny where it is installed
@@ -12,10 +12,14 @@
 #   cluster      real processes on loopback, killed and restarted
 #   namespaces   real DHCP clients, relay agent and dissector in network namespaces, and a disk that
 #                fills up; as root (sudo where that asks for no password), else skipped with a notice
+#   availability real processes in network namespaces under load, while members are killed, hung, cut
+#                off, split, and their clocks and disks fail; as root as above. LEASEHOLD_LONG=1 adds
+#                what takes long
 # Exit status: 0 all passed (or skipped with a notice), else that of what failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- packages build lint unit conformance abuse cluster namespaces
+[ $# -gt 0 ] || set -- packages build lint unit conformance abuse cluster namespaces \
+  availability
 
 # Debian's packages for the peers are wanted only where their suite can run.
 may_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
@@ -59,6 +63,14 @@ for part in "$@"; do
       fi
       "${as_root[@]}" tests/namespaces/suite.sh
       "${as_root[@]}" tests/namespaces/full_disk.sh
+      ;;
+    availability)
+      if [ "$(id -u)" != 0 ] && may_be_root; then
+        # cargo stays this user's; the tests run as root.
+        runner=CARGO_TARGET_$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER
+        export "$runner"="sudo -n --preserve-env=LEASEHOLD_BIN,LEASEHOLD_KEEP,LEASEHOLD_LONG"
+      fi
+      cargo test --release --package tests --locked --test availability
       ;;
     *)
       sed -n '2,/^set -eu/p' tests/run.sh | sed '$d; s/^# \{0,1\}//' >&2

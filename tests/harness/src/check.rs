@@ -186,7 +186,7 @@ pub fn check(acks: &[Ack], listings: &[Listing], now: u64) -> Checked {
 /// The last promise of each address, or its release; notes second holders.
 fn promises<'a>(acks: &'a [Ack], violations: &mut Vec<Violation>) -> BTreeMap<Ipv4Addr, &'a Ack> {
     let mut last: BTreeMap<Ipv4Addr, &Ack> = BTreeMap::new();
-    for ack in acks {
+    for ack in acks.iter().filter(|ack| ack.kind != AckKind::Refused) {
         let before = last.get(&ack.address).copied();
         let given_back = before.is_some_and(|before| before.kind == AckKind::Release);
         let same_client = before.is_some_and(|before| before.mac == ack.mac);

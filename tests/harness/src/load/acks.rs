@@ -26,6 +26,8 @@ pub enum AckKind {
     /// A DHCPACK that no exchange waited for: its client had one already, or had begun anew. It binds
     /// its server all the same.
     Late,
+    /// A DHCPNAK to a client that renewed in time: no promise, but evidence.
+    Refused,
     /// A DHCPRELEASE was sent (nothing answers it, so it may have been lost).
     Release,
 }
@@ -37,6 +39,7 @@ impl AckKind {
             AckKind::Dora => "dora",
             AckKind::Renew => "renew",
             AckKind::Late => "late",
+            AckKind::Refused => "refused",
             AckKind::Release => "release",
         }
     }
@@ -142,7 +145,10 @@ impl AckTail {
 pub fn service_gap(acks: &[Ack], at_wall_us: u64, around: Duration) -> Option<Duration> {
     let around = around.as_micros() as u64;
     let near = at_wall_us.saturating_sub(around)..=at_wall_us + around;
-    let served: Vec<&Ack> = acks.iter().filter(|ack| ack.kind != AckKind::Late).collect();
+    let served: Vec<&Ack> = acks
+        .iter()
+        .filter(|ack| matches!(ack.kind, AckKind::Dora | AckKind::Renew | AckKind::Release))
+        .collect();
     served
         .windows(2)
         .filter(|pair| near.contains(&pair[0].wall_us))
@@ -273,6 +279,7 @@ fn parse_line(line: &str) -> Result<Ack> {
         "dora" => AckKind::Dora,
         "renew" => AckKind::Renew,
         "late" => AckKind::Late,
+        "refused" => AckKind::Refused,
         "release" => AckKind::Release,
         other => bail!("no kind {other:?}"),
     };

@@ -305,7 +305,7 @@ impl<'a> Engine<'a> {
         match (self.table[index].phase, reply.kind) {
             (Phase::Offer, kind::OFFER) => self.offered(index, &reply, now),
             (Phase::Ack | Phase::Renewal, kind::ACK) => self.acknowledged(index, &reply, now),
-            (Phase::Ack | Phase::Renewal, kind::NAK) => self.refused(index, now),
+            (Phase::Ack | Phase::Renewal, kind::NAK) => self.refused(index, &reply, now),
             (Phase::Answer(_), kind::LEASEACTIVE | kind::LEASEUNASSIGNED | kind::LEASEUNKNOWN) => {
                 self.answered(index, reply.kind, now)
             }
@@ -365,10 +365,15 @@ impl<'a> Engine<'a> {
         self.complete(index, now);
     }
 
-    fn refused(&mut self, index: u16, now: u64) {
+    fn refused(&mut self, index: u16, reply: &Reply<'_>, now: u64) {
         self.tally.summary.naks += 1;
         let selecting = self.table[index].phase == Phase::Ack;
-        self.tally.summary.renewals_refused += u64::from(!selecting);
+        if !selecting {
+            self.tally.summary.renewals_refused += 1;
+            let Exchange { client, address, .. } = self.table[index];
+            let (kind, server) = (AckKind::Refused, reply.server);
+            self.write(Event { kind, client, address, server, ..self.event(now) });
+        }
         if selecting && self.options.retransmit != Retransmit::Never {
             self.start_again(index, now);
         } else {

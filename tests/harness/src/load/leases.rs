@@ -25,7 +25,7 @@ pub(super) struct Held {
 pub(super) fn read_held(path: &Path, start_wall_us: u64) -> Result<Vec<Held>> {
     let mut last = std::collections::BTreeMap::new();
     for ack in read_acks(path)? {
-        if ack.kind == AckKind::Late {
+        if matches!(ack.kind, AckKind::Late | AckKind::Refused) {
             continue; // Its client does not hold it, or holds it by another line.
         }
         let client = ack.client().with_context(|| {
