@@ -1,16 +1,18 @@
 //! What the admin API needs from the running member, so that it can be tested without a cluster.
 
 use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role};
-use replication_raft::{DrainProgress, ProposeError, ReplicationError};
+use replication_raft::{
+    DrainProgress, HandedOver, PartnerDownCase, ProposeError, ReplicationError,
+};
 use std::future::Future;
 
 /// A running member of a cluster, or of none yet.
 pub trait Replica: Clone + Send + Sync + 'static {
     /// What can be read.
-    type View: LedgerView;
+    type View<'a>: LedgerView;
 
-    /// Reads the applied state of this member. `read` must be short: applying waits for it.
-    fn read<R>(&self, read: impl FnOnce(&Self::View) -> R) -> R;
+    /// Reads the ledger as this member knows it: what is applied, under what it promised without a quorum. `read` must be short: applying waits for it.
+    fn read<R>(&self, read: impl for<'a> FnOnce(&Self::View<'a>) -> R) -> R;
 
     /// The addresses of every binding with this sub-option of option 82, in order. May be long: not for a serving task.
     ///
@@ -40,11 +42,26 @@ pub trait Replica: Clone + Send + Sync + 'static {
     /// Draws a token with which one member may join once.
     fn token(&self) -> impl Future<Output = Result<String, ReplicationError>> + Send;
 
-    /// Joins the cluster of the member whose peer address is `peer`.
+    /// Joins the cluster of the member whose peer address is `peer`. A member that was superseded by a newer epoch of that cluster hands
+    /// over what it promised instead, and says how much.
     fn join(
         &self,
         peer: String,
         token: String,
+    ) -> impl Future<Output = Result<Option<HandedOver>, ReplicationError>> + Send;
+
+    /// What it would mean to assert now that the others are down.
+    ///
+    /// # Errors
+    /// If any of them answers, or there are none.
+    fn partner_down_case(&self) -> Result<PartnerDownCase, ReplicationError>;
+
+    /// Asserts that the others are down, in the case that was confirmed; the process starts again then.
+    fn assert_partner_down(
+        &self,
+        epoch: u64,
+        lossy: bool,
+        entries_behind: u64,
     ) -> impl Future<Output = Result<(), ReplicationError>> + Send;
 
     /// Makes another member the leader; none leaves the choice to the cluster.

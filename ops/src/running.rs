@@ -1,8 +1,12 @@
 //! The running cluster as the admin API and the packet path want it.
 
 use crate::replica::{MemberStatus, RelaySubOption, Replica, Status};
-use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Timestamp};
-use replication_raft::{ProductionCluster, ProposeError, ReplicationError};
+use replication_ledger::{
+    Command, LedgerView, MemberId, MemberView, Mode, Outcome, Role, Timestamp,
+};
+use replication_raft::{
+    HandedOver, PartnerDownCase, ProductionCluster, ProposeError, ReplicationError,
+};
 use std::net::Ipv4Addr;
 use storage::{BackupOrigin, IndexKey};
 
@@ -31,10 +35,10 @@ impl Running {
 }
 
 impl Replica for Running {
-    type View = storage::Table;
+    type View<'a> = MemberView<'a, storage::Table>;
 
-    fn read<R>(&self, read: impl FnOnce(&storage::Table) -> R) -> R {
-        read(&self.0.view())
+    fn read<R>(&self, read: impl for<'a> FnOnce(&MemberView<'a, storage::Table>) -> R) -> R {
+        self.0.with_view(read)
     }
 
     fn addresses_by(
@@ -116,8 +120,28 @@ impl Replica for Running {
         self.0.mint_join_token()
     }
 
-    async fn join(&self, peer: String, token: String) -> Result<(), ReplicationError> {
-        self.0.join(&peer, &token).await.map(drop)
+    async fn join(
+        &self,
+        peer: String,
+        token: String,
+    ) -> Result<Option<HandedOver>, ReplicationError> {
+        if self.0.is_superseded() {
+            return self.0.hand_over(&peer, &token).await.map(Some);
+        }
+        self.0.join(&peer, &token).await.map(|_| None)
+    }
+
+    fn partner_down_case(&self) -> Result<PartnerDownCase, ReplicationError> {
+        self.0.partner_down_case()
+    }
+
+    async fn assert_partner_down(
+        &self,
+        epoch: u64,
+        lossy: bool,
+        entries_behind: u64,
+    ) -> Result<(), ReplicationError> {
+        self.0.assert_partner_down(epoch, lossy, entries_behind).await
     }
 
     async fn transfer(&self, to: Option<MemberId>) -> Result<MemberId, ReplicationError> {

@@ -40,7 +40,16 @@ const HAND_OVER_DEADLINE: Duration = Duration::from_secs(1);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 const LEADER_WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Runs one member until `stop` is done.
+/// Why a member has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// It has to be started again at once: a new epoch begins with its start.
+    Again,
+}
+
+/// Runs one member until `stop` is done, or it has to be started again.
 ///
 /// # Errors
 /// What keeps it from starting, or from going on.
@@ -48,7 +57,7 @@ pub async fn serve(
     config: MemberConfig,
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError> {
+) -> Result<Ended, ServeError> {
     let admin = bind_admin(config.admin.listen).await?;
     let tokens = read_tokens(&config)?;
     let admin_tls = config.admin.tls.as_ref().map(pem::admin_server).transpose()?;
@@ -84,13 +93,16 @@ pub async fn serve(
     let version = env!("CARGO_PKG_VERSION");
     let member = config.id;
     tracing::info!(event = events::STARTED, %member, version, admin = %config.admin.listen);
-    stop.await;
+    let ended = tokio::select! {
+        () = stop => Ended::Stopped,
+        () = running.0.wants_restart() => Ended::Again,
+    };
     tracing::info!(event = events::STOPPING, %member);
     stop_in_order(running, packets, requestors, admin, stop_admin).await;
     watchers.iter().for_each(JoinHandle::abort);
     drop(directory);
     tracing::info!(event = events::STOPPED, %member);
-    Ok(())
+    Ok(ended)
 }
 
 async fn bind_admin(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -1,7 +1,7 @@
 //! `/v1/cluster`: who the members are, and changing that.
 
 use super::Api;
-use super::dto::{Cluster, Join, JoinToken, Transferred, Whom};
+use super::dto::{Cluster, HandedOver, Join, JoinToken, Joined, Transferred, Whom};
 use super::error::ApiError;
 use super::tokens::CallerName;
 use crate::events;
@@ -46,12 +46,14 @@ pub(super) async fn join<R: Replica>(
     State(api): State<Api<R>>,
     Extension(caller): Extension<CallerName>,
     body: Result<Json<Join>, JsonRejection>,
-) -> Result<Json<Cluster>, ApiError> {
+) -> Result<Json<Joined>, ApiError> {
     let Json(join) = read(body)?;
-    api.replica.join(join.peer.clone(), join.token).await?;
+    let handed_over = api.replica.join(join.peer.clone(), join.token).await?;
     let peer = join.peer;
     tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "cluster join", peer);
-    Ok(show(State(api)).await)
+    let Json(cluster) = show(State(api)).await;
+    let handed_over = handed_over.map(|handed| HandedOver::of(&handed));
+    Ok(Json(Joined { cluster, handed_over }))
 }
 
 pub(super) async fn transfer<R: Replica>(
@@ -118,6 +120,6 @@ pub(super) async fn remove<R: Replica>(
     Ok(show(State(api)).await)
 }
 
-fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<Json<T>, ApiError> {
+pub(super) fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<Json<T>, ApiError> {
     body.map_err(|error| ApiError::BadRequest { reason: error.body_text() })
 }

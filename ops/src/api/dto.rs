@@ -8,6 +8,8 @@ use replication_raft::DrainProgress;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
+pub use super::dto_epoch::{HandedOver, Joined, PartnerDown, PartnerDownCase, Unheard};
+
 /// One binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

@@ -12,10 +12,12 @@ mod config;
 mod conflicts;
 mod dashboard;
 pub mod dto;
+mod dto_epoch;
 mod error;
 mod health;
 mod leases;
 mod listener;
+mod partner_down;
 mod subnets;
 mod tokens;
 
@@ -76,6 +78,8 @@ pub fn router<R: Replica>(api: Api<R>) -> Router {
         .route("/v1/cluster/token", needs(Admin, post(cluster::token::<R>)))
         .route("/v1/cluster/join", needs(Admin, post(cluster::join::<R>)))
         .route("/v1/cluster/transfer", needs(Operate, post(cluster::transfer::<R>)))
+        .route("/v1/cluster/partner-down", needs(Read, get(partner_down::show::<R>)))
+        .route("/v1/cluster/partner-down", needs(Admin, post(partner_down::assert::<R>)))
         .route("/v1/cluster/drain", needs(Operate, post(cluster::drain::<R>)))
         .route("/v1/cluster/undrain", needs(Operate, post(cluster::undrain::<R>)))
         .route("/v1/cluster/backup", needs(Admin, get(backup::send::<R>)))

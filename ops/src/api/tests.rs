@@ -7,7 +7,7 @@ use replication_ledger::{
     Batch, Bind, ClientKey, HardwareAddress, JournalKind, JournalRecord, LedgerView, MapTable,
     MemberId, Mode, Parcel, Role, Session, SilentReason, Stamp, apply, planning,
 };
-use replication_raft::{DrainProgress, ReplicationError};
+use replication_raft::{DrainProgress, HandedOver, PartnerDownCase, ReplicationError};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,9 +105,9 @@ impl Alone {
 }
 
 impl Replica for Alone {
-    type View = MapTable;
+    type View<'a> = MapTable;
 
-    fn read<R>(&self, read: impl FnOnce(&MapTable) -> R) -> R {
+    fn read<R>(&self, read: impl for<'a> FnOnce(&MapTable) -> R) -> R {
         read(&self.table.lock().expect("no test panics while it holds the lock").1)
     }
 
@@ -172,8 +172,37 @@ impl Replica for Alone {
         Ok("once".to_owned())
     }
 
-    async fn join(&self, _: String, _: String) -> Result<(), ReplicationError> {
+    async fn join(&self, _: String, _: String) -> Result<Option<HandedOver>, ReplicationError> {
         Err(ReplicationError::BadToken)
+    }
+
+    fn partner_down_case(&self) -> Result<PartnerDownCase, ReplicationError> {
+        if self.mode() == Mode::Quorum {
+            return Err(ReplicationError::StillAnswers { member: MemberId(2) });
+        }
+        let others = vec![(MemberId(2), Some(std::time::Duration::from_secs(70)))];
+        let (lossy, authority_over) = (true, false);
+        let (entries_behind, wait_seconds) = (17, 3660);
+        Ok(PartnerDownCase {
+            epoch: 1,
+            others,
+            lossy,
+            authority_over,
+            entries_behind,
+            wait_seconds,
+        })
+    }
+
+    async fn assert_partner_down(
+        &self,
+        epoch: u64,
+        lossy: bool,
+        entries_behind: u64,
+    ) -> Result<(), ReplicationError> {
+        match (epoch, lossy, entries_behind) {
+            (1, true, 17) => Ok(()),
+            _ => Err(ReplicationError::CaseChanged),
+        }
     }
 
     async fn transfer(&self, _: Option<MemberId>) -> Result<MemberId, ReplicationError> {
@@ -258,6 +287,24 @@ impl Called {
         assert_eq!((status, body.as_str()), (200, r#"{"revision":1,"applied":true}"#));
         called
     }
+}
+
+#[test]
+fn a_partner_is_asserted_to_be_down_only_in_the_case_that_was_shown() {
+    let called = Called::new(Tokens::open());
+    let path = "/v1/cluster/partner-down";
+    let (status, _) = called.get(path);
+    assert_eq!(status, 409, "the other one answers");
+    *called.alone.mode.lock().expect("no test panics while it holds the lock") = Mode::Isolated;
+    let (status, case) = called.get(path);
+    assert_eq!(status, 200, "{case}");
+    let check = |body: &str, expected: u16| {
+        let (status, answer) = called.call("POST", path, "application/json", body);
+        assert_eq!(status, expected, "{body}: {answer}");
+    };
+    check(r#"{"epoch":1,"lossy":false,"entries_behind":17}"#, 409);
+    check(r#"{"epoch":1,"lossy":true}"#, 400);
+    check(r#"{"epoch":1,"lossy":true,"entries_behind":17}"#, 200);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::backup::{self, BackupArguments, RestoreArguments};
 use super::caller::{Caller, Member};
 use super::drain::{self, DrainArguments, UndrainArguments};
 use super::output::{Form, Listing, Output, Row};
+use super::partner_down::{self, PartnerDownArguments};
 use crate::api::dto;
 use crate::config::value::display_duration;
 use anyhow::{Result, bail};
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Empty a server, so that it can be stopped and no client notices
     Drain(DrainArguments),
+    /// Go on with this member alone, because the others are gone for good
+    PartnerDown(PartnerDownArguments),
     /// Bring a drained server back
     Undrain(UndrainArguments),
     /// Make another member the leader
@@ -94,10 +97,22 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
         Command::Join(arguments) => {
             let body = dto::Join { peer: arguments.peer, token: arguments.token };
-            let cluster: dto::Cluster =
+            let joined: dto::Joined =
                 Caller::new(&arguments.member)?.post("/v1/cluster/join", &body)?;
-            let name = cluster.cluster.unwrap_or_default();
-            println!("member {} has joined cluster {name}", cluster.member);
+            let member = joined.cluster.member;
+            match joined.handed_over {
+                None => {
+                    let name = joined.cluster.cluster.unwrap_or_default();
+                    println!("member {member} has joined cluster {name}");
+                }
+                Some(handed) => println!(
+                    "The cluster went on without member {member} in a newer epoch. It handed over \
+                     {} promises, of which {} could not stand\n(`lease conflicts` shows them). Now stop \
+                     it, empty its data directory, give it an id that was never used, start it\nand \
+                     join again with the same token.",
+                    handed.records, handed.conflicts
+                ),
+            }
         }
         Command::Status(arguments) => {
             let cluster: dto::Cluster = Caller::new(&arguments.member)?.get("/v1/cluster")?;
@@ -121,6 +136,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
             println!("member {} leads", answer.leader);
         }
         Command::Drain(arguments) => drain::drain(&arguments)?,
+        Command::PartnerDown(arguments) => partner_down::run(&arguments)?,
         Command::Undrain(arguments) => drain::undrain(&arguments)?,
         Command::Remove(arguments) => remove(&arguments)?,
         Command::Backup(arguments) => backup::backup(&arguments)?,

@@ -11,6 +11,7 @@ mod drain;
 mod lease;
 mod leasequery;
 mod output;
+mod partner_down;
 mod serve;
 mod text_diff;
 
@@ -100,6 +101,8 @@ mod tests {
         check("cluster join --token x", Err(ErrorKind::MissingRequiredArgument));
         check("cluster status --output json", Ok(()));
         check("cluster status --output xml", Err(ErrorKind::InvalidValue));
+        check("cluster partner-down --yes", Ok(()));
+        check("cluster partner-down --check", Ok(()));
         check("cluster remove 3 --yes", Ok(()));
         check("cluster remove", Err(ErrorKind::MissingRequiredArgument));
         check("cluster transfer --to 2", Ok(()));

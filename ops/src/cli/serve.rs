@@ -2,9 +2,11 @@
 
 use crate::config::{self, LogFormat};
 use crate::error::ServeError;
+use crate::serve::Ended;
 use crate::{events, logging, metrics, panics, serve};
 use anyhow::{Context, Result};
 use clap::Args;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,7 +55,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     {
         tracing::error!(event = events::FAILED, cause = crate::error::chain(error.as_ref()));
     }
-    served
+    match served? {
+        Ended::Stopped => Ok(()),
+        Ended::Again => start_again(),
+    }
+}
+
+/// The same program with the same arguments in place of this process: nothing of the old run holds a file or a port.
+fn start_again() -> Result<()> {
+    let program = std::env::current_exe().context("this program does not find itself")?;
+    let failed = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Err(failed).context("the member cannot start itself again; start it by hand")
 }
 
 /// Ends when standard input does. The thread that reads it is left behind at exit.

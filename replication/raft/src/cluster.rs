@@ -164,6 +164,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             superseded: AtomicBool::new(superseded),
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            restart: tokio::sync::Notify::new(),
             stopped: tokio::sync::Notify::new(),
         });
         member.go_out().await?;

@@ -75,6 +75,8 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     /// openraft has stopped by itself. It does so when the disk fails, and only a restart brings it back.
     pub(crate) failed: AtomicBool,
     pub(crate) stopping: AtomicBool,
+    /// Raised when the process has to start this member again.
+    pub(crate) restart: Notify,
     /// Wakes what waits for peers when the member stops.
     pub(crate) stopped: Notify,
 }

@@ -91,6 +91,11 @@ struct Intent {
 }
 
 impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
+    /// Returns when the process has to stop this member and start it again.
+    pub async fn wants_restart(&self) {
+        self.member.restart.notified().await;
+    }
+
     /// What it would mean to assert now that the others are down.
     ///
     /// # Errors
@@ -194,6 +199,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         self.stop_raft().await?;
         put_durably(&*self.log, INTENT, encoding::encode(&intent).into()).await?;
         tracing::warn!(event = "partner_down_asserted", epoch, lossy = case.lossy);
+        self.restart.notify_one();
         Ok(())
     }
 
