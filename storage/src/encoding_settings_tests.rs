@@ -2,8 +2,8 @@
 
 use super::{decode, encode};
 use replication_ledger::{
-    Authoritative, Boot, BootpService, ClientRules, Prefix, Reception, Reservation, ReservationKey,
-    Settings, Subnet,
+    Authoritative, Boot, BootpService, ClientRules, OptionValue, Prefix, Reception, Reservation,
+    ReservationKey, Settings, Subnet, VendorClass,
 };
 use std::net::Ipv4Addr;
 
@@ -32,7 +32,9 @@ fn clients() -> Settings {
         ..Subnet::new(prefix)
     };
     let reception = Reception { short_messages: false, subnet_selection: false, vss: true };
-    Settings { subnets: vec![subnet], reception, ..Settings::default() }
+    let options = vec![OptionValue { code: 43, data: vec![1, 1, 1].into() }];
+    let vendor_classes = vec![VendorClass { identifier: vec![7].into(), options }];
+    Settings { subnets: vec![subnet], reception, vendor_classes, ..Settings::default() }
 }
 
 /// If this fails, the bytes changed: the version must change with them.
@@ -46,4 +48,4 @@ fn settings_are_what_they_were() {
 const GOLDEN_CLIENTS: &str = "030000fb100efb100e0a0300010a0000000800000000fbc0a83cfc80510100fbf401fb6b030a\
          00000201730166010201050a00000900000a00000201730166010202010900010300016e010200\
          06000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9\
-         ea000001";
+         ea000001010107012b03010101";

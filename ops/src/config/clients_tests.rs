@@ -182,3 +182,100 @@ fn vpns_and_names_are_read() {
     assert_eq!((&rules.name_suffix[..], rules.fqdn), ("example.net", false));
     assert!(!read("[[subnet]]\nprefix = \"10.0.2.0/24\"").reception.vss);
 }
+
+const SPACES: &str = r#"
+[[option_definition]]
+name = "acs-url"
+vendor = true
+code = 1
+format = "text"
+
+[[option_definition]]
+name = "tftp-hosts"
+enterprise = 4491
+code = 2
+format = "addresses"
+
+[[option_definition]]
+name = "site"
+code = 230
+format = "u32"
+
+[options]
+site = 70000
+vendor-specific-information = { acs-url = "http://a", 2 = "0x0102" }
+vi-vendor-specific = { 4491 = { tftp-hosts = ["192.0.2.1", "192.0.2.2"] } }
+other = { code = 230, value = "7" }
+
+[[vendor_class]]
+identifier = "phone"
+options = { vendor-specific-information = { 3 = "x" } }
+
+[[vendor_class]]
+identifier = "0x4150"
+"#;
+
+#[test]
+fn vendor_spaces_and_own_options_are_encoded_as_they_are_defined() {
+    let text = SPACES.replace("other = { code = 230, value = \"7\" }\n", "");
+    let settings = read(&text);
+    let options: Vec<_> = settings.options.iter().map(|o| (o.code, &o.data[..])).collect();
+    let expected: [(u8, &[u8]); 3] = [
+        (43, b"\x01\x08http://a\x02\x02\x01\x02"),
+        (125, &[0, 0, 0x11, 0x8b, 10, 2, 8, 192, 0, 2, 1, 192, 0, 2, 2]),
+        (230, &[0, 1, 0x11, 0x70]),
+    ];
+    assert_eq!(options, expected);
+    let classes: Vec<_> =
+        settings.vendor_classes.iter().map(|class| &class.identifier[..]).collect();
+    assert_eq!(classes, [&b"AP"[..], b"phone"]);
+    let phone = settings.vendor_class(b"phone").expect("it is configured");
+    assert_eq!((phone.options[0].code, &phone.options[0].data[..]), (43, &b"\x03\x01x"[..]));
+}
+
+#[test]
+fn bad_definitions_are_refused_with_line_key_and_reason() {
+    let check = |text: &str, expected: &[&str]| {
+        let error = network("n.toml", text).expect_err(text).to_string();
+        assert_eq!(error.lines().collect::<Vec<_>>(), expected, "{text}");
+    };
+    check(SPACES, &["n.toml:20: options.site: option 230 is already given by options.other"]);
+    let defined = |rest: &str| format!("[[option_definition]]\nname = \"a\"\ncode = {rest}");
+    check(
+        &defined("3\nformat = \"text\""),
+        &["n.toml:1: option_definition[0]: option 3 is known as routers; use that name"],
+    );
+    check(
+        &defined("300\nformat = \"ipv4\""),
+        &[
+            "n.toml:3: option_definition[0].code: must be a whole number from 1 to 254",
+            "n.toml:4: option_definition[0].format: `ipv4` is not a format; known are address, \
+             addresses, address-pairs, boolean, domain-names, flag, hex, i32, routes, text, u16, \
+             u16s, u32, u8, u8s",
+        ],
+    );
+    check(
+        &defined(
+            "1\nformat = \"u8\"\nvendor = true\n[options]\nvendor-specific-information = { a = 7, 1 = 8 }",
+        ),
+        &[
+            "n.toml:7: options.vendor-specific-information.a: sub-option 1 is given twice; remove one",
+        ],
+    );
+    check(
+        "[options]\nvendor-specific-information = { acs-url = \"x\" }\n\
+         vi-vendor-specific = { cable = { 1 = \"x\" } }",
+        &[
+            "n.toml:2: options.vendor-specific-information.acs-url: unknown here; write its \
+             number, or an [[option_definition]] of acs-url",
+            "n.toml:2: options.vendor-specific-information: must not be empty",
+            "n.toml:3: options.vi-vendor-specific.cable: `cable` is not an enterprise number; \
+             write for example 4491",
+            "n.toml:3: options.vi-vendor-specific: must not be empty",
+        ],
+    );
+    check(
+        "[[vendor_class]]\nidentifier = \"a\"\n[[vendor_class]]\nidentifier = \"a\"",
+        &["n.toml:3: vendor_class[1]: this identifier has a class already; join the two"],
+    );
+}

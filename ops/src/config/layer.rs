@@ -1,11 +1,14 @@
 //! What can be said for the whole cluster, for a network and for a subnet: the nearest place counts, key by key.
 
 use super::clients::{self, ClientKeys};
+use super::definitions::Definitions;
 use super::lease::LeaseKeys;
 use super::network::SubnetDraft;
 use super::options;
 use super::section::{Item, Section};
-use replication_ledger::{Boot, Octets, OptionValue, Settings};
+use super::value;
+use replication_ledger::{Boot, Octets, OptionValue, Settings, VendorClass};
+use std::rc::Rc;
 
 /// What one place says, with what the places around it say where it is silent.
 #[derive(Default)]
@@ -17,6 +20,8 @@ pub(super) struct Layer<'a> {
     pub(super) options: Vec<OptionValue>,
     /// The VPN that a network or subnet is in, none for the global one.
     pub(super) vpn: Option<Octets>,
+    /// What the file calls options.
+    pub(super) definitions: Rc<Definitions>,
 }
 
 /// A `[[network]]`: what the subnets of one link have in common.
@@ -50,6 +55,7 @@ impl<'a> Layer<'a> {
             boot: boot.unwrap_or_default(),
             options: Vec::new(),
             vpn: None,
+            definitions: Rc::new(Definitions::read(root)),
         }
     }
 
@@ -71,10 +77,18 @@ impl<'a> Layer<'a> {
             Some(keys) => clients::boot(keys, &self.boot),
             None => self.boot.clone(),
         };
-        let own = section.section("options").map(|keys| options::read(&keys)).unwrap_or_default();
+        let own = section.section("options").map(|keys| options::read(&keys, &self.definitions));
+        let own = own.unwrap_or_default();
         let vpn = section.take("vpn").and_then(|item| item.parse(clients::vpn));
         let vpn = vpn.or_else(|| self.vpn.clone());
-        Layer { lease, clients, boot, options: options::within(own, &self.options), vpn }
+        Layer {
+            lease,
+            clients,
+            boot,
+            options: options::within(own, &self.options),
+            vpn,
+            definitions: Rc::clone(&self.definitions),
+        }
     }
 }
 
@@ -96,6 +110,30 @@ pub(super) fn networks<'a>(root: &mut Section<'a>, cluster: &Layer<'a>) -> Vec<N
         networks.push(Network { name, item, layer });
     }
     networks
+}
+
+/// Reads every `[[vendor_class]]`, sorted by identifier.
+pub(super) fn vendor_classes(
+    root: &mut Section<'_>,
+    definitions: &Definitions,
+) -> Vec<VendorClass> {
+    let mut classes: Vec<VendorClass> = Vec::new();
+    for item in root.take("vendor_class").map(|item| item.items()).unwrap_or_default() {
+        let Some(mut section) = item.section() else { continue };
+        let identifier = section
+            .need("identifier", "write option 60 of its clients, as they send it")
+            .and_then(|item| item.parse(value::identifier));
+        let options = section.section("options").map(|keys| options::read(&keys, definitions));
+        section.finish();
+        let Some(identifier) = identifier else { continue };
+        if classes.iter().any(|known| known.identifier == identifier) {
+            item.fail("this identifier has a class already; join the two");
+            continue;
+        }
+        classes.push(VendorClass { identifier, options: options.unwrap_or_default() });
+    }
+    classes.sort_by(|one, other| one.identifier[..].cmp(&other.identifier[..]));
+    classes
 }
 
 /// A network without subnets is a name that was mistyped somewhere.

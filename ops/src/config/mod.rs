@@ -4,6 +4,7 @@
 //! A file is read in two steps that never mix: [`section`] knows TOML and places, the rest knows meaning.
 
 mod clients;
+mod definitions;
 mod draft_numbers;
 mod layer;
 mod lease;

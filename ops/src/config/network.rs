@@ -1,6 +1,7 @@
 //! network.toml: what all members share, from text to typed settings.
 
 use super::clients;
+use super::definitions::Definitions;
 use super::layer::{self, Layer, Network};
 use super::leasequery;
 use super::options;
@@ -48,8 +49,9 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     }
     let cluster = Layer::of_cluster(&mut root, &mut settings);
     if let Some(section) = root.section("options") {
-        settings.options = options::read(&section);
+        settings.options = options::read(&section, &cluster.definitions);
     }
+    settings.vendor_classes = layer::vendor_classes(&mut root, &cluster.definitions);
     let networks = layer::networks(&mut root, &cluster);
     let subnets = root.take("subnet").map(|item| item.items()).unwrap_or_default();
     let mut drafts: Vec<SubnetDraft<'_>> =
@@ -117,7 +119,9 @@ fn read_subnet<'a>(
     let pools = pools.into_iter().filter_map(with_place).collect();
     let relays =
         relays.into_iter().filter_map(|item| Some((item.parse(value::address)?, item))).collect();
-    let reservations = reservations.into_iter().filter_map(read_reservation).collect();
+    let reservations = reservations.into_iter();
+    let reservations =
+        reservations.filter_map(|item| read_reservation(item, &layer.definitions)).collect();
     Some(SubnetDraft {
         item,
         prefix: prefix?,
@@ -133,13 +137,16 @@ fn read_subnet<'a>(
     })
 }
 
-fn read_reservation(item: Item<'_>) -> Option<(Reservation, Item<'_>)> {
+fn read_reservation<'a>(
+    item: Item<'a>,
+    definitions: &Definitions,
+) -> Option<(Reservation, Item<'a>)> {
     let mut section = item.section()?;
     let address = section
         .need("address", "write the address that this client gets")
         .and_then(|item| item.parse(value::address));
     let host_name = section.take("hostname").and_then(|item| item.text().map(str::to_owned));
-    let options = section.section("options").map(|options| options::read(&options));
+    let options = section.section("options").map(|keys| options::read(&keys, definitions));
     let boot = section.section("boot").map(|section| clients::boot(section, &Boot::default()));
     let mut keys = Vec::new();
     let mut key = |name, read: fn(&str) -> Result<ReservationKey, String>| {

@@ -119,7 +119,7 @@ fn a_bad_network_is_refused_with_line_key_and_reason() {
     check(
         "\nsubnets = 1",
         &["n.toml:2: subnets: unknown key; known here: boot, class, clients, cluster, lease, \
-         leasequery, network, options, subnet"],
+         leasequery, network, option_definition, options, subnet, vendor_class"],
     );
     check("[cluster]\nmclt = 3600", &["n.toml:2: cluster.mclt: must be a string in quotes"]);
     check(

@@ -1,5 +1,6 @@
 //! What an operator decides about clients where the documents leave the choice to the site.
 
+use crate::{Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -81,6 +82,15 @@ impl Default for Boot {
     fn default() -> Self {
         Boot { next_server: Ipv4Addr::UNSPECIFIED, server_name: String::new(), file: String::new() }
     }
+}
+
+/// What clients of one vendor class are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorClass {
+    /// Option 60 of its clients, compared exactly (RFC 2131 section 4.3.1).
+    pub identifier: Octets,
+    /// Their options, before those of their subnet.
+    pub options: Vec<OptionValue>,
 }
 
 /// What is decided about a message before its subnet is known.

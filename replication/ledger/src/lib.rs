@@ -59,7 +59,7 @@ pub use authority::{
 pub use batch::{Batch, Parcel};
 pub use binding::{Binding, BindingState, Event, TRANSITIONS, Transition};
 pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
-pub use client_rules::{Authoritative, Boot, BootpService, ClientRules, Reception};
+pub use client_rules::{Authoritative, Boot, BootpService, ClientRules, Reception, VendorClass};
 pub use command::{Bind, Command, Outcome, Refusal};
 pub use globals::{Globals, Lost, Member, Role};
 pub use identity::{ClientKey, HardwareAddress, MemberId, Session};

@@ -1,6 +1,6 @@
 //! The network configuration that all members share, as values. Its file format belongs to `ops`.
 
-use crate::{Boot, ClientRules, LeasequerySettings, Octets, Reception, Reservation};
+use crate::{Boot, ClientRules, LeasequerySettings, Octets, Reception, Reservation, VendorClass};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -156,6 +156,8 @@ pub struct Settings {
     pub leasequery: LeasequerySettings,
     /// What is decided before a subnet is known.
     pub reception: Reception,
+    /// What clients of some vendor classes are told; sorted by identifier.
+    pub vendor_classes: Vec<VendorClass>,
 }
 
 impl Default for Settings {
@@ -171,6 +173,7 @@ impl Default for Settings {
             subnets: Vec::new(),
             leasequery: LeasequerySettings::default(),
             reception: Reception::default(),
+            vendor_classes: Vec::new(),
         }
     }
 }
@@ -181,6 +184,13 @@ impl Settings {
         let after = self.subnets.partition_point(|subnet| subnet.prefix.address <= address);
         let subnet = self.subnets.get(after.checked_sub(1)?)?;
         subnet.prefix.contains(address).then_some(subnet)
+    }
+
+    /// The class with this identifier.
+    pub fn vendor_class(&self, identifier: &[u8]) -> Option<&VendorClass> {
+        let by = |class: &VendorClass| class.identifier[..].cmp(identifier);
+        let position = self.vendor_classes.binary_search_by(by).ok()?;
+        self.vendor_classes.get(position)
     }
 
     /// True if the address can be given out dynamically.

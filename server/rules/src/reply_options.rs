@@ -7,7 +7,7 @@
 use crate::reply::ReplyPlan;
 use crate::reply_fqdn;
 use crate::subnet_selection::vpn_named;
-use replication_ledger::{Boot, OptionValue, Reservation, Settings, Subnet};
+use replication_ledger::{Boot, OptionValue, Reservation, Settings, Subnet, VendorClass};
 use server_wire::{Message, MessageType, MessageWriter, OptionCode, SubOptionCode};
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -21,11 +21,24 @@ pub(crate) struct Parameters<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) subnet: &'a Subnet,
     pub(crate) reservation: Option<&'a Reservation>,
+    vendor_class: Option<&'a VendorClass>,
 }
 
 impl<'a> Parameters<'a> {
+    /// For the client with this vendor class identifier, if it has one.
+    // [H-38] Its vendor class counts if it is exactly one that is configured.
+    pub(crate) fn of(
+        vendor_class: Option<&[u8]>,
+        settings: &'a Settings,
+        subnet: &'a Subnet,
+        reservation: Option<&'a Reservation>,
+    ) -> Parameters<'a> {
+        let vendor_class = vendor_class.and_then(|identifier| settings.vendor_class(identifier));
+        Parameters { settings, subnet, reservation, vendor_class }
+    }
+
     /// The configured value of an option.
-    // [H-37] [H-38] For this client, else for its subnet, else for everybody; else nothing.
+    // [H-37] For this client, else for its vendor class, else for its subnet, else for everybody; else nothing.
     pub(crate) fn configured(&self, code: OptionCode) -> Option<&'a [u8]> {
         let reservation = self.reservation;
         let for_client = reservation.and_then(|reservation| value_in(&reservation.options, code));
@@ -35,6 +48,7 @@ impl<'a> Parameters<'a> {
         };
         for_client
             .or_else(host_name)
+            .or_else(|| value_in(&self.vendor_class?.options, code))
             .or_else(|| value_in(&self.subnet.options, code))
             .or_else(|| value_in(&self.settings.options, code))
     }
@@ -227,7 +241,9 @@ fn write_parameters(
     // names none. Option 108 never does (RFC 8925 section 3.3).
     let for_client = parameters.reservation.map_or(&[][..], |reservation| &reservation.options);
     let for_everybody = if asked { &[][..] } else { &parameters.settings.options[..] };
-    let unasked = for_client.iter().chain(&parameters.subnet.options).chain(for_everybody);
+    let for_class = parameters.vendor_class.map_or(&[][..], |class| &class.options);
+    let own = for_client.iter().chain(for_class);
+    let unasked = own.chain(&parameters.subnet.options).chain(for_everybody);
     for OptionValue { code, .. } in unasked {
         if OptionCode(*code) != OptionCode::IPV6_ONLY_PREFERRED {
             put(OptionCode(*code));
@@ -235,6 +251,10 @@ fn write_parameters(
     }
     if parameters.reservation.is_some_and(|reservation| reservation.host_name.is_some()) {
         put(OptionCode::HOST_NAME);
+    }
+    if let Some(class) = parameters.vendor_class {
+        // [H-40] So that the client knows whose options it got.
+        let _ = writer.option(OptionCode::VENDOR_CLASS_IDENTIFIER, &class.identifier);
     }
 }
 

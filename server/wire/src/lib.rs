@@ -38,6 +38,7 @@ pub use options::o081_client_fqdn::{ClientFqdn, FLAG_E, FLAG_N, FLAG_O, FLAG_S};
 pub use options::o082_relay_agent::{RelayAgentInformation, SubOptionCode, SubOptionWriter};
 pub use options::o090_authentication::Authentication;
 pub use options::o121_classless_routes::{ClasslessRoute, ClasslessRoutes};
+pub use options::o124_vendor_class::VendorBlocks;
 pub use options::o151_status_code::{DraftStatus, DraftStatusCode, Status, StatusCode};
 pub use options::o156_dhcp_state::DhcpState;
 pub use options::o221_vss::Vss;

@@ -108,7 +108,9 @@ impl<'a> Telling<'a> {
     ) -> Telling<'a> {
         let parameters = settings.subnet_of(binding.address).map(|subnet| {
             let reservation = subnet.reservation_of(binding.address);
-            Parameters { settings, subnet, reservation }
+            // One that it never said is empty, and no class is.
+            let vendor_class = Some(&binding.vendor_class_identifier[..]);
+            Parameters::of(vendor_class, settings, subnet, reservation)
         });
         Telling { binding, now, told, ends, parameters }
     }

@@ -128,11 +128,8 @@ fn write_reservation<'b>(
     }
     let told = ToldOptions::of(plan.leasequery());
     let subnet = plan.settings.subnet_of(reservation.address);
-    let parameters = subnet.map(|subnet| Parameters {
-        settings: plan.settings,
-        subnet,
-        reservation: Some(reservation),
-    });
+    let parameters =
+        subnet.map(|subnet| Parameters::of(None, plan.settings, subnet, Some(reservation)));
     let mut writer = plan.begin(buffer, &header);
     let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
     let mut write = |code: OptionCode| match (&reservation.key, parameters) {

@@ -36,7 +36,12 @@ pub(super) fn bootp<'m, V: LedgerView>(
     }
     let Choice { address, subnet, reservation } =
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
-    let parameters = Parameters { settings: situation.settings(), subnet, reservation };
+    let parameters = Parameters::of(
+        request.message.vendor_class_identifier(),
+        situation.settings(),
+        subnet,
+        reservation,
+    );
     is_wanted(&request, &parameters)?;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
     if situation.view.lease_limit_seconds().is_some() {
@@ -77,7 +82,12 @@ fn tell<'m, V: LedgerView>(
     }
     let address = request.message.header.ciaddr;
     let reservation = allocator::reservation_at(request, subnet, address, &request.relay);
-    let parameters = Parameters { settings: situation.settings(), subnet, reservation };
+    let parameters = Parameters::of(
+        request.message.vendor_class_identifier(),
+        situation.settings(),
+        subnet,
+        reservation,
+    );
     is_wanted(request, &parameters)?;
     Ok(reply(request, Ipv4Addr::UNSPECIFIED, parameters, situation))
 }

@@ -34,7 +34,12 @@ pub(super) fn discover<'m, V: LedgerView>(
     };
     let Choice { address, subnet, reservation } = choice;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
-    let parameters = Parameters { settings: situation.settings(), subnet, reservation };
+    let parameters = Parameters::of(
+        message.vendor_class_identifier(),
+        situation.settings(),
+        subnet,
+        reservation,
+    );
     offers.hold(address, &request.client, situation.now);
     let lease_seconds = offered_seconds(&request, &choice, situation);
     if commits_at_once(message, &parameters, situation) {
@@ -103,7 +108,7 @@ fn place_of<'m, V: LedgerView>(
     let reserved = reservation.and_then(|reservation| link.subnet_of(reservation.address));
     let with_pools = || link.subnets().find(|subnet| !subnet.pools.is_empty());
     let subnet = reserved.or_else(with_pools).or_else(|| link.subnets().next())?;
-    Some(Parameters { settings, subnet, reservation })
+    Some(Parameters::of(request.message.vendor_class_identifier(), settings, subnet, reservation))
 }
 
 /// A DHCPOFFER of 0.0.0.0.

@@ -41,7 +41,12 @@ pub(super) fn inform<'m, V: LedgerView>(
         yiaddr: Ipv4Addr::UNSPECIFIED,
         server_identifier: server_identifier(&request.relay, situation),
         terms: None,
-        parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
+        parameters: Some(Parameters::of(
+            message.vendor_class_identifier(),
+            situation.settings(),
+            subnet,
+            reservation,
+        )),
         explanation: "",
         rapid_commit: false,
         settings: situation.settings(),

@@ -111,7 +111,12 @@ fn promise<'m, V: LedgerView>(
         yiaddr: address,
         server_identifier: server_identifier(&grant.relay, situation),
         terms: (grant.state != RequestState::Bootp).then_some(terms),
-        parameters: Some(Parameters { settings: situation.settings(), subnet, reservation }),
+        parameters: Some(Parameters::of(
+            message.vendor_class_identifier(),
+            situation.settings(),
+            subnet,
+            reservation,
+        )),
         explanation: "",
         rapid_commit: grant.state == RequestState::Init,
         settings: situation.settings(),

@@ -162,3 +162,33 @@ fn a_request_from_nowhere_is_as_good_as_any() {
     let seen = scene.see_from(&octets, Some(ip("10.0.0.1")));
     assert!(matches!(seen, Seen::Replied(offer) if offer.header.yiaddr == ip("10.0.0.10")));
 }
+
+// proves [H-38] [H-40]
+#[test]
+fn a_vendor_class_is_told_its_own_options_and_its_name() {
+    use crate::scene::option;
+    let mut scene = changed(|settings| {
+        let class = |identifier: &[u8], options| replication_ledger::VendorClass {
+            identifier: identifier.into(),
+            options,
+        };
+        settings.vendor_classes = vec![
+            class(b"APC", vec![option(43, b"\x01\x041APC")]),
+            class(b"phone", vec![option(15, b"phones.example"), option(150, &[192, 0, 2, 9])]),
+        ];
+    });
+    let mut check = |number, identifier: &[u8], own: &[u8], domain: &[u8], echoed: bool| {
+        let ask = Ask::discover(number).with(60, identifier).with(55, &[15]);
+        let offer = scene.serve(&ask).expect("an offer");
+        for code in [43, 150] {
+            assert_eq!(offer.option(code).is_some(), own.contains(&code), "{identifier:?} {code}");
+        }
+        assert_eq!(offer.option(15), Some(domain), "{identifier:?}");
+        assert_eq!(offer.option(60), echoed.then_some(identifier), "{identifier:?}");
+    };
+    check(1, b"APC", &[43], b"cable.example", true);
+    check(1, b"phone", &[150], b"phones.example", true);
+    check(1, b"phone2", &[], b"cable.example", false);
+    check(1, b"phon", &[], b"cable.example", false);
+    check(200, b"phone", &[150], b"head.example", true);
+}
