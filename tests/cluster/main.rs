@@ -8,6 +8,7 @@ mod formation;
 mod maintenance;
 mod mutual_tls;
 mod packets;
+mod partner_down;
 mod reconciliation;
 mod takeover;
 mod truth;
