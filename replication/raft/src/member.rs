@@ -277,7 +277,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     pub(crate) async fn pack_parcels(self: Arc<Self>) {
         const LOOK_AFTER: Duration = Duration::from_millis(50);
         while !self.is_stopping() {
-            if !self.leads() {
+            if !self.leads() || self.is_cut_off() {
                 self.packer.clear();
             }
             while let Some(packed) =

@@ -145,6 +145,13 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 .quorum_may_be_there(metrics.membership_config.membership().get_joint_config())
     }
 
+    /// True if this member hears no quorum. What it packed as a leader now would be stamped when a quorum is back: long after its
+    /// client was told nothing, and as if it had come after everything that was promised alone.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        // The flag is what was seen last, and follows an election a little later.
+        !self.in_contact.load(Ordering::Acquire) && !self.hears_quorum(&self.metrics())
+    }
+
     /// True from an assertion until somebody else votes again.
     fn is_sole(&self, metrics: &crate::types::Metrics<RT>) -> bool {
         let me = self.me();

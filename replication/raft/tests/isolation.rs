@@ -228,6 +228,29 @@ fn a_pair_does_not_wait_for_a_process_whose_machine_says_that_it_is_gone() {
     check(5, 1);
 }
 
+#[test]
+fn what_waited_at_a_leader_when_it_lost_its_quorum_is_not_done_when_that_is_back() {
+    in_simulation(10, async {
+        let network = Arc::new(MemoryNetwork::default());
+        let machines = group(&network, &PAIR).await;
+        let one = &machines[0].member;
+        assert_eq!(one.leader(), Some(one.member_id()));
+        let mine = owned(one, 2 * replication_raft::limits::ENTRIES_IN_FLIGHT_MAX);
+        cut_off(&network, 1, &[2]);
+        // Asked one after the other: the first ones are in entries, the last one waits for a place.
+        for (client, address) in (1..).zip(&mine) {
+            one.propose_many(vec![bind(client, *address)], Box::new(drop));
+            SimRuntime::sleep(Duration::from_millis(2)).await;
+        }
+        in_mode(one, Mode::Isolated).await;
+        network.heal_all();
+        in_quorum(one).await;
+        assert_eq!(client_of(one, mine[0]), Some(key(1)), "what was in the log is committed");
+        assert_eq!(client_of(one, mine[mine.len() - 1]), None);
+        settled(&machines).await;
+    });
+}
+
 /// Asserts at this machine that the others are down, and starts it again as its process would.
 async fn assert_partner_down(machine: &mut Machine, lossy: bool) {
     until::<SimRuntime>("the others are not heard", || machine.member.partner_down_case().is_ok())
