@@ -11,13 +11,15 @@ BENCH_OPTIONS ?=
 # How far `make simulate` goes, and from which seed on.
 SIMULATE_STEPS ?= 40000000
 SIMULATE_FIRST ?= 1
+SIMULATE_SEEDS ?= 1000
 
 .PHONY: help toolchain build demo test simulate bench lint fix
 
 help:
 	@echo "make demo    build, then run a pair and a witness on loopback with clients (DEMO_OPTIONS=...)"
 	@echo "make test    everything that CI runs"
-	@echo "make simulate  the rules of availability under every fault (SIMULATE_STEPS=..., SIMULATE_FIRST=...)"
+	@echo "make simulate  the rules of availability under every fault"
+	@echo "             (SIMULATE_STEPS=..., SIMULATE_SEEDS=..., SIMULATE_FIRST=...)"
 	@echo "make bench   measure beside ISC Kea and ISC dhcpd in network namespaces (BENCH_OPTIONS=...)"
 	@echo "make lint    formatting and clippy, read-only"
 	@echo "make fix     format, and let clippy mend what it can"
@@ -38,6 +40,8 @@ test: toolchain
 simulate: toolchain
 	SIMULATE_STEPS=$(SIMULATE_STEPS) SIMULATE_FIRST=$(SIMULATE_FIRST) SIMULATE_STORY_SEEDS=2000 TEETH_SEEDS=20000 \
 	  cargo test --release --locked --package tests --test simulation -- --nocapture
+	RING_TWO_SEEDS=$(SIMULATE_SEEDS) RING_TWO_FIRST=$(SIMULATE_FIRST) \
+	  cargo test --release --locked --package replication-raft --test ring_two -- --nocapture
 
 bench: toolchain
 	tests/bench/run.sh $(BENCH_OPTIONS)

@@ -8,7 +8,6 @@ mod formation;
 mod maintenance;
 mod mutual_tls;
 mod packets;
-mod partner_down;
 mod reconciliation;
 mod takeover;
 mod truth;
