@@ -18,8 +18,10 @@ pub(crate) struct Story {
     pub(crate) play: Box<dyn Fn() -> Result<()>>,
 }
 
-/// New exchanges a second in stories.
+/// New exchanges a second in stories; four of ten are new clients.
 const RATE: f64 = 400.0;
+/// As many as bring 500 new clients a second.
+const HIGH_RATE: f64 = 1250.0;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: i64 = 3600;
@@ -53,7 +55,7 @@ pub(crate) fn all(long: bool) -> Vec<Story> {
             // A disk is found to be full when the state is written to it, a minute later; and the pair with a
             // witness and three servers differ in few faults only.
             let late = fault == FullDisk;
-            let alike = shape == Shape::Three && !matches!(fault, Kill | Split | Flap);
+            let alike = shape == Shape::Three && !matches!(fault, Kill | Split);
             if (late || alike) && !long {
                 continue;
             }
@@ -70,12 +72,12 @@ pub(crate) fn all(long: bool) -> Vec<Story> {
         scarce::hands_change(Shape::Pair, Split, 6 * SECOND)
     });
     add("pair with witness: addresses are scarce and a member is split off", || {
-        scarce::hands_change(Shape::PairWithWitness, Split, 12 * SECOND)
+        scarce::hands_change(Shape::PairWithWitness, Split, 10 * SECOND)
     });
     if long {
-        add("pair: a member is killed, 50 times", || hit(Shape::Pair, Kill, SECOND, 25));
-        add("pair with witness: a member is killed, 50 times", || {
-            hit(Shape::PairWithWitness, Kill, SECOND, 25)
+        add("pair: a member is killed 50 times", || kill_often(Shape::Pair));
+        add("pair with witness: a member is killed 50 times", || {
+            kill_often(Shape::PairWithWitness)
         });
         add("pair: a member is hung for 20 s", || hit(Shape::Pair, Hang, 20 * SECOND, 1));
         add("pair with witness: a member is hung for 20 s", || {
@@ -92,6 +94,16 @@ pub(crate) fn all(long: bool) -> Vec<Story> {
 fn hit(shape: Shape, fault: Fault, hold: Duration, times: u32) -> Result<()> {
     let mut stage = Stage::set(shape, NETWORK, fault)?;
     stage.open(RATE)?;
+    go_on(stage, fault, hold, times)
+}
+
+fn kill_often(shape: Shape) -> Result<()> {
+    let mut stage = Stage::set(shape, NETWORK, Fault::Kill)?;
+    stage.open(HIGH_RATE)?;
+    go_on(stage, Fault::Kill, SECOND, 25)
+}
+
+fn go_on(mut stage: Stage, fault: Fault, hold: Duration, times: u32) -> Result<()> {
     let mut windows = Vec::new();
     for leading in [true, false].repeat(times as usize) {
         let id = stage.choose(leading)?;

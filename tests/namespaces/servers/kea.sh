@@ -80,7 +80,8 @@ is_ready() {
 
 # The last row of an address, over the lease file and its compacted predecessors, is what holds.
 leases() {
-  cat "$STATE/$1"/leases.csv.[12] "$STATE/$1/leases.csv" 2>/dev/null | awk -F, '
+  # Not all of them are always there.
+  { cat "$STATE/$1"/leases.csv.[12] "$STATE/$1/leases.csv" 2>/dev/null || true; } | awk -F, '
     $1 ~ /^[0-9]/ { if ($4 > 0 && $10 == 0) held[$1] = $2; else delete held[$1] }
     END { for (address in held) print address, held[address] }'
 }
