@@ -20,9 +20,10 @@ impl OfferTable {
         OfferTable(Mutex::new(Offers::new(limits)))
     }
 
-    /// The addresses of a range that are on offer now, ascending: they must not be let go of [AV-Q5].
-    pub fn held_in(&self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
-        self.0.lock().held_in(range, now).collect()
+    /// The addresses of a range that are on offer now, ascending: they must not be let go of [AV-Q5]. The rest of it is let go of now, and
+    /// nothing of it is offered meanwhile.
+    pub fn let_go(&self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+        self.0.lock().let_go(range, now)
     }
 
     /// True if the address is on offer now.

@@ -98,7 +98,8 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         }
         let owned = view.is_free(address)
             && view.globals().holders.holder(address) == Some(Holder::Owned(me.id));
-        if owned && view.globals().gives_away(me.id) {
+        let leaves = || offers.leaving_with(address, now).is_some();
+        if owned && (view.globals().gives_away(me.id) || leaves()) {
             // Only what was on offer before is kept back while the rest moves.
             (offers.offered_to(&request.client, now) == Some(address)).then_some(())?;
         }
@@ -142,15 +143,18 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         ];
         for mut part in parts.into_iter().flatten() {
             while let Some(address) = self.situation.view.next_free(self.situation.me.id, part) {
-                if !offers.is_held(address, self.situation.now) {
+                let now = self.situation.now;
+                let leaving = offers.leaving_with(address, now);
+                if leaving.is_none() && !offers.is_held(address, now) {
                     return Some(address);
                 }
                 steps += 1;
-                if address >= part.last || steps >= SEARCH_STEPS_MAX {
+                let passed = leaving.map_or(address, |range| range.last);
+                if passed >= part.last || steps >= SEARCH_STEPS_MAX {
                     break;
                 }
                 // Below `part.last`, so there is a next one.
-                part.first = (u32::from(address) + 1).into();
+                part.first = (u32::from(passed) + 1).into();
             }
         }
         None

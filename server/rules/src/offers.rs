@@ -15,6 +15,9 @@ use replication_ledger::{AddressRange, ClientKey, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
+/// A proposal to let go of a range is in the ledger or given up after this.
+const LEAVING_SECONDS: u32 = 3;
+
 /// How long and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfferLimits {
@@ -40,6 +43,8 @@ pub struct Offers {
     /// Addresses in the order in which their holds run out; one that was renewed or dropped meanwhile
     /// is recognised by its time.
     ending: VecDeque<(Timestamp, Ipv4Addr)>,
+    /// What this member is about to let go of, and until when nothing of it is offered.
+    leaving: Vec<(AddressRange, Timestamp)>,
     /// By first address of a pool: where the allocator looks next.
     cursors: BTreeMap<Ipv4Addr, Ipv4Addr>,
 }
@@ -74,6 +79,20 @@ impl Offers {
     ) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let held = self.by_address.range(range.first..=range.last);
         held.filter(move |(_, hold)| hold.until > now).map(|(address, _)| *address)
+    }
+
+    /// As [`Offers::held_in`], for a range that this member lets go of now: besides what it says nothing of it is offered until the
+    /// ledger knows, or a client would choose an offer that is overtaken.
+    pub fn let_go(&mut self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+        self.leaving.retain(|(_, until)| *until > now);
+        self.leaving.push((range, now.plus_seconds(LEAVING_SECONDS)));
+        self.held_in(range, now).collect()
+    }
+
+    /// The range that is being let go of and has this address in it.
+    pub(crate) fn leaving_with(&self, address: Ipv4Addr, now: Timestamp) -> Option<AddressRange> {
+        let leaving = self.leaving.iter().filter(|(_, until)| *until > now);
+        leaving.map(|(range, _)| *range).find(|range| range.contains(address))
     }
 
     /// True if the address is held for any client now.
@@ -194,6 +213,9 @@ mod tests {
         let all = AddressRange { first: address(0), last: address(9) };
         assert!(offers.held_in(all, at(9)).eq([address(1)]));
         assert_eq!(offers.held_in(all, at(10)).count(), 0);
+        assert_eq!(offers.let_go(all, at(9)), [address(1)]);
+        assert_eq!(offers.leaving_with(address(2), at(11)), Some(all));
+        assert_eq!(offers.leaving_with(address(2), at(12)), None);
         assert!(!offers.is_held(address(1), at(10)));
         assert_eq!(offers.offered_to(&client(1), at(10)), None);
     }
