@@ -11,39 +11,40 @@ use std::time::{Duration, Instant};
 /// How often the member is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Which member is meant, and who is asked.
 #[derive(Debug, Args)]
-pub(crate) struct DrainArguments {
+struct Whom {
     /// Which member; the one that is asked if it is not given
     #[arg(value_name = "ID")]
     id: Option<u64>,
-    /// How long to wait until it can be stopped; 0s does not wait, and it goes on by itself
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
-    wait: u32,
     /// Do not ask
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
     member: Member,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArguments {
+    /// How long to wait until it can be stopped; 0s does not wait, and it goes on by itself
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    wait: u32,
+    #[command(flatten)]
+    whom: Whom,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UndrainArguments {
-    /// Which member; the one that is asked if it is not given
-    #[arg(value_name = "ID")]
-    id: Option<u64>,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
     #[command(flatten)]
-    member: Member,
+    whom: Whom,
 }
 
 pub(crate) fn drain(arguments: &DrainArguments) -> Result<()> {
-    let caller = Caller::new(&arguments.member)?;
+    let caller = Caller::new(&arguments.whom.member)?;
     let cluster: dto::Cluster = caller.get("/v1/cluster")?;
-    let id = arguments.id.unwrap_or(cluster.member);
+    let id = arguments.whom.id.unwrap_or(cluster.member);
     explain(
-        arguments.yes,
+        arguments.whom.yes,
         &format!(
             "Member {id} gives its clients, its free addresses and the leadership to the others, so \
              that it can be stopped. It goes on\nreplicating, and renewing what clients ask of \
@@ -63,11 +64,11 @@ pub(crate) fn drain(arguments: &DrainArguments) -> Result<()> {
 }
 
 pub(crate) fn undrain(arguments: &UndrainArguments) -> Result<()> {
-    let caller = Caller::new(&arguments.member)?;
+    let caller = Caller::new(&arguments.whom.member)?;
     let cluster: dto::Cluster = caller.get("/v1/cluster")?;
-    let id = arguments.id.unwrap_or(cluster.member);
+    let id = arguments.whom.id.unwrap_or(cluster.member);
     explain(
-        arguments.yes,
+        arguments.whom.yes,
         &format!(
             "Member {id} votes again when it has caught up, and gets its share of the clients and \
              of the free addresses."

@@ -17,13 +17,13 @@
 use crate::codec;
 use crate::error::{ClusterId, ReplicationError};
 use crate::identity::{LINEAGE, MEMBER, Origin, encode_lineage, encode_member};
+use crate::survivor::entry_of_one_voter;
 use crate::transport::Lineage;
-use crate::types::{CommittedLeaderId, LogId, MemberAddress, Membership, StoredMembership, Vote};
+use crate::types::{CommittedLeaderId, LogId, MemberAddress, Vote};
 use replication_ledger::{
     Batch, Command, LedgerView, Lossy, MemberId, Outcome, Parcel, Role, Session, Stamp, Timestamp,
     lease_seconds_max, plan_assertion,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use storage::{
@@ -119,12 +119,7 @@ impl Entries {
         let Restoration { member, name, address, server_identifier, .. } = restoration;
         self.last.index += 1;
         let own = MemberAddress { address: address.clone(), name: name.clone(), witness: false };
-        let nodes = BTreeMap::from([(member.0, own)]);
-        let alone = Membership::new(vec![BTreeSet::from([member.0])], nodes)
-            .map_err(|error| ReplicationError::Stopped { reason: error.to_string() })?;
-        let alone = StoredMembership::new(Some(self.last), alone);
-        let content = EntryContent::Membership(codec::encode_membership(&alone).into());
-        store.apply_all(vec![self.entry(content)])?;
+        store.apply_all(vec![entry_of_one_voter(self.last, *member, &own)?])?;
         let enroll = Command::Enroll {
             member: *member,
             name: name.clone(),
@@ -161,7 +156,9 @@ impl Entries {
         };
         let batch = Batch { stamp: Stamp::of(restoration.now), parcels: vec![parcel] };
         let content = EntryContent::Batch(encoding::encode_batch(&batch).into());
-        let applied = store.apply_all(vec![self.entry(content)])?;
+        let position = codec::encode_log_id(&self.last).into();
+        let entry = CommittedEntry { index: self.last.index, position, content };
+        let applied = store.apply_all(vec![entry])?;
         let outcomes = applied.into_iter().flatten().flat_map(|parcel| parcel.outcomes);
         for outcome in outcomes {
             if let Outcome::Refused(refusal) = outcome {
@@ -169,11 +166,6 @@ impl Entries {
             }
         }
         Ok(())
-    }
-
-    fn entry(&self, content: EntryContent) -> CommittedEntry {
-        let position = codec::encode_log_id(&self.last).into();
-        CommittedEntry { index: self.last.index, position, content }
     }
 }
 

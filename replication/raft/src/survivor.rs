@@ -371,6 +371,19 @@ fn named_after(log: &dyn LogStore, index: u64) -> Result<BTreeSet<Ipv4Addr>, Rep
     Ok(named)
 }
 
+/// The entry that makes a member the only voter.
+pub(crate) fn entry_of_one_voter(
+    id: LogId,
+    member: MemberId,
+    address: &MemberAddress,
+) -> Result<CommittedEntry, ReplicationError> {
+    let nodes = BTreeMap::from([(member.0, address.clone())]);
+    let membership = Membership::new(vec![BTreeSet::from([member.0])], nodes).map_err(stopped)?;
+    let stored = crate::types::StoredMembership::new(Some(id), membership);
+    let content = EntryContent::Membership(codec::encode_membership(&stored).to_vec());
+    Ok(CommittedEntry { index: id.index, position: codec::encode_log_id(&id).to_vec(), content })
+}
+
 /// One entry more, a membership of this member alone, and the log behind it gone.
 fn begin_alone<S: StateMachineStore>(
     log: &dyn LogStore,
@@ -390,13 +403,7 @@ fn begin_alone<S: StateMachineStore>(
             let vote_term = vote.transpose()?.map_or(0, |vote| vote.leader_id.term());
             let term = mark.last_log_id.map_or(0, |id| id.leader_id.term).max(vote_term);
             let id = LogId::new(CommittedLeaderId::new(term), last + 1);
-            let nodes = BTreeMap::from([(me.0, own.clone())]);
-            let membership = Membership::new(vec![BTreeSet::from([me.0])], nodes);
-            let membership = membership.map_err(stopped)?;
-            let stored = crate::types::StoredMembership::new(Some(id), membership);
-            let content = EntryContent::Membership(codec::encode_membership(&stored).to_vec());
-            let position = codec::encode_log_id(&id).to_vec();
-            ledger.apply_all(vec![CommittedEntry { index: id.index, position, content }])?;
+            ledger.apply_all(vec![entry_of_one_voter(id, me, own)?])?;
             id
         }
     };

@@ -21,27 +21,6 @@ fn in_simulation(seed: u64, test: impl Future<Output = ()>) {
     SimRuntime::with_seed(seed).block_on(test);
 }
 
-async fn group(network: &Arc<MemoryNetwork>, roles: &[Role]) -> Vec<Machine> {
-    network.set_latency(Duration::from_micros(150));
-    let entropy = Arc::new(Counter::default());
-    let mut machines: Vec<Machine> = Vec::new();
-    for (id, role) in (1..).zip(roles) {
-        let machine = Machine::new(id, *role, network, &entropy).await;
-        match machines.first() {
-            None => {
-                machine.member.init().await.expect("founds a cluster");
-                in_quorum(&machine.member).await;
-            }
-            Some(first) => join(&first.member, &machine.member).await,
-        }
-        machines.push(machine);
-    }
-    configure(&machines[0].member).await;
-    let second = &machines[1].member;
-    until::<SimRuntime>("space moves to the second server", || !owned(second, 1).is_empty()).await;
-    machines
-}
-
 fn cut_off(network: &MemoryNetwork, one: u64, others: &[u64]) {
     for other in others {
         network.cut(&address(one), &address(*other));

@@ -19,23 +19,7 @@ use support::simulated::*;
 use support::*;
 
 async fn trio(network: &Arc<MemoryNetwork>) -> Vec<Machine> {
-    let entropy = Arc::new(Counter::default());
-    let mut machines: Vec<Machine> = Vec::new();
-    for (id, role) in (1..).zip([Role::Server, Role::Server, Role::Witness]) {
-        let machine = Machine::new(id, role, network, &entropy).await;
-        match machines.first() {
-            None => {
-                machine.member.init().await.expect("founds a cluster");
-                in_quorum(&machine.member).await;
-            }
-            Some(first) => join(&first.member, &machine.member).await,
-        }
-        machines.push(machine);
-    }
-    configure(&machines[0].member).await;
-    let second = &machines[1].member;
-    until::<SimRuntime>("space moves to the second server", || !owned(second, 1).is_empty()).await;
-    machines
+    group(network, &[Role::Server, Role::Server, Role::Witness]).await
 }
 
 /// Proposes at both servers for a while, whatever happens to them.

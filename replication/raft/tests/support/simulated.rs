@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each suite uses a part of it")]
 
-use super::options;
+use super::{configure, in_quorum, join, options, owned, until};
 use openraft::AsyncRuntime;
 use openraft_rt_sim::{SimInstant, SimRuntime};
 use replication_ledger::Role;
@@ -134,4 +134,26 @@ async fn start(
         entropy: Arc::clone(entropy) as Arc<dyn Entropy>,
     };
     Cluster::start(options(id, role, &address(id)), foundations).await.expect("starts")
+}
+
+/// One cluster of members with these roles, the first two of which are servers and own space.
+pub async fn group(network: &Arc<MemoryNetwork>, roles: &[Role]) -> Vec<Machine> {
+    network.set_latency(Duration::from_micros(150));
+    let entropy = Arc::new(Counter::default());
+    let mut machines: Vec<Machine> = Vec::new();
+    for (id, role) in (1..).zip(roles) {
+        let machine = Machine::new(id, *role, network, &entropy).await;
+        match machines.first() {
+            None => {
+                machine.member.init().await.expect("founds a cluster");
+                in_quorum(&machine.member).await;
+            }
+            Some(first) => join(&first.member, &machine.member).await,
+        }
+        machines.push(machine);
+    }
+    configure(&machines[0].member).await;
+    let second = &machines[1].member;
+    until::<SimRuntime>("space moves to the second server", || !owned(second, 1).is_empty()).await;
+    machines
 }

@@ -450,32 +450,17 @@ impl<'a> Engine<'a> {
 
     fn record(&mut self, kind: AckKind, index: u16, lease_seconds: u32, echoed: bool, now: u64) {
         let Exchange { client, address, server, .. } = self.table[index];
-        self.write(Event {
-            kind,
-            client,
-            address,
-            lease_seconds,
-            server,
-            echoed,
-            ..self.event(now)
-        });
+        let event = self.event(now);
+        self.write(Event { kind, client, address, lease_seconds, server, echoed, ..event });
     }
 
     /// Records an ACK that came when its exchange was over: a promise of its server's like any other.
     fn record_late(&mut self, reply: &Reply<'_>, now: u64) {
         let Some(client) = reply.client.filter(|_| reply.kind == kind::ACK) else { return };
         let Reply { yiaddr: address, lease_seconds, server, .. } = *reply;
-        let echoed = reply.echoes_relay_of(client, self.style);
-        let kind = AckKind::Late;
-        self.write(Event {
-            kind,
-            client,
-            address,
-            lease_seconds,
-            server,
-            echoed,
-            ..self.event(now)
-        });
+        let (kind, echoed) = (AckKind::Late, reply.echoes_relay_of(client, self.style));
+        let event = self.event(now);
+        self.write(Event { kind, client, address, lease_seconds, server, echoed, ..event });
     }
 
     /// An event of this moment, all else to be filled in.
