@@ -70,10 +70,11 @@ impl World {
             }
         }
         let millis = match self.draws.below(12) {
-            0..=5 => self.draws.below(1_500),
-            6..=8 => self.draws.below(6_000),
-            9 | 10 => self.draws.below(15_000),
-            _ => self.draws.below(50_000),
+            0..=4 => self.draws.below(1_500),
+            5..=7 => self.draws.below(6_000),
+            8 | 9 => self.draws.below(15_000),
+            // Long enough for an authority to run out, and for what it covered to be given to others.
+            _ => self.draws.below(90_000),
         };
         self.live(millis).await;
     }

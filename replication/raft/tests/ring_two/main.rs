@@ -37,7 +37,7 @@ use world::World;
 /// Faults of one run.
 const FAULTS_LEN: u64 = 14;
 /// Seeds without `RING_TWO_SEEDS`.
-const SEEDS_LEN: u64 = 25;
+const SEEDS_LEN: u64 = 40;
 /// Lines of a failure's trace that are printed.
 const TAIL_LEN: usize = 60;
 
