@@ -34,6 +34,8 @@ struct State<RT: AsyncRuntime> {
     asked: bool,
     /// The journal is being merged.
     merging: bool,
+    /// The latest moment at which this member led and a quorum confirmed it.
+    led_at: Option<RT::Instant>,
     /// Since when nothing was heard of a quorum; none while it is heard.
     alone_since: Option<RT::Instant>,
 }
@@ -54,6 +56,7 @@ impl<RT: AsyncRuntime> Default for Returning<RT> {
             ask_again_at: now,
             asked: false,
             merging: false,
+            led_at: None,
             alone_since: Some(now),
         };
         Returning { state: Mutex::new(state) }
@@ -138,6 +141,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     /// True if a leader that a quorum confirmed lately is heard, or is this member.
     fn hears_quorum(&self, metrics: &crate::types::Metrics<RT>) -> bool {
         let led_at = self.quorum_age(metrics).map(|age| RT::Instant::now() - age);
+        // Who led until a moment ago has not lost its contact by handing over.
+        let led_at = {
+            let mut state = self.returning.state.lock();
+            state.led_at = state.led_at.max(led_at);
+            state.led_at
+        };
         let heard_at = led_at.max(self.contact.quorum_heard_at());
         heard_at.is_some_and(|at| at.elapsed() < limits::ISOLATION_DELAY)
             && self

@@ -4,7 +4,7 @@ mod support;
 
 use openraft::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
-use replication_ledger::{Bind, Command, LedgerView, Mode, Outcome, Refusal, Role};
+use replication_ledger::{Bind, Command, LedgerView, MemberId, Mode, Outcome, Refusal, Role};
 use replication_raft::ProposeError;
 use replication_raft::transport::memory::MemoryNetwork;
 use std::net::Ipv4Addr;
@@ -362,5 +362,24 @@ fn one_of_three_goes_on_alone_and_gives_nothing_away_that_it_may_not_know_of() {
         assert_eq!(ask(&survivor, 2, mine[1]).await, Ok(true), "free and its own");
         let revived = survivor.propose(bind(1, mine[0])).await;
         assert!(matches!(revived, Ok(Outcome::Refused(_))), "ended goes to nobody: {revived:?}");
+    });
+}
+
+#[test]
+fn whoever_hands_the_leadership_over_stays_in_quorum_mode() {
+    in_simulation(10, async {
+        let network = Arc::new(MemoryNetwork::default());
+        let machines = group(&network, &PAIR).await;
+        let modes: Arc<parking_lot::Mutex<Vec<Mode>>> = Arc::default();
+        for machine in &machines {
+            let modes = Arc::clone(&modes);
+            machine.member.on_mode(Arc::new(move |mode| modes.lock().push(mode)));
+        }
+        // The first has led from the beginning, and has never heard another leader.
+        for to in [2, 1, 2] {
+            machines[0].member.transfer_leader(MemberId(to)).await.expect("hands over");
+            SimRuntime::sleep(Duration::from_secs(3)).await;
+        }
+        assert_eq!(*modes.lock(), [Mode::Quorum; 2], "only what both were in at first");
     });
 }
