@@ -162,6 +162,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
             drains: Drains::default(),
             asserting: Mutex::new(asserting),
             superseded: AtomicBool::new(superseded),
+            told_removed: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             restart: tokio::sync::Notify::new(),

@@ -101,6 +101,11 @@ impl Identity {
         Ok(session)
     }
 
+    /// True if this member knows that another one was removed.
+    pub(crate) fn has_removed(&self, member: MemberId) -> bool {
+        self.removed.read().contains(&member)
+    }
+
     pub(crate) fn set_removed(&self, removed: BTreeSet<MemberId>) {
         *self.removed.write() = removed;
     }
@@ -127,7 +132,7 @@ impl Identity {
         if theirs.target != Some(self.me) {
             return Err(HandshakeRefusal::WrongMember);
         }
-        if self.removed.read().contains(&theirs.member) {
+        if self.has_removed(theirs.member) {
             return Err(HandshakeRefusal::NotMember);
         }
         Ok(())

@@ -72,6 +72,8 @@ pub(crate) struct Member<RT: AsyncRuntime, S: StateMachineStore> {
     pub(crate) asserting: Mutex<Option<PartnerDown>>,
     /// A newer epoch was met (`superseded.rs`).
     pub(crate) superseded: AtomicBool,
+    /// A peer said that this member was removed, which may not have reached its own log.
+    pub(crate) told_removed: AtomicBool,
     /// openraft has stopped by itself. It does so when the disk fails, and only a restart brings it back.
     pub(crate) failed: AtomicBool,
     pub(crate) stopping: AtomicBool,
@@ -354,6 +356,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             }
             Ok(Err(malformed)) => tracing::warn!(event = "peer_ping_malformed", %malformed),
             Err(error) if error.is_refused() => self.contact.refused_by(member),
+            Err(TransportError::Refused(HandshakeRefusal::NotMember)) => {
+                self.told_removed.store(true, Ordering::Release);
+            }
+            // It answers, but not this: what has changed between the two is found out by a new hello.
+            Err(TransportError::Peer { .. }) => link.give_up(),
             Err(TransportError::Refused(HandshakeRefusal::Superseded)) => {
                 if let Err(error) = self.note_superseded().await {
                     self.fail(&error);

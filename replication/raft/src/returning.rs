@@ -123,8 +123,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let may_serve_alone = match alone_since {
             // At a start nothing was heard yet either: an election may be under way.
             Some(since) if self.is_out() && !superseded && self.asserting.lock().is_none() => {
+                let removed = self.told_removed.load(Ordering::Acquire);
                 let waited = self.had_contact() || since.elapsed() >= limits::ISOLATION_DELAY;
-                waited && self.may_serve_alone()?
+                waited && !removed && self.may_serve_alone()?
             }
             _ => false,
         };

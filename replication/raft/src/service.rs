@@ -120,6 +120,10 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             }
             kind::PING => {
                 let theirs = crate::contact::Report::decode(body).map_err(text)?;
+                // Whoever was removed while it was connected connects again, and is told so.
+                if self.identity.has_removed(theirs.member) {
+                    return Err(HandshakeRefusal::NotMember.to_string());
+                }
                 self.anchor.heard(theirs.member, theirs.stamp, theirs.echo);
                 self.contact.asked_by(theirs);
                 Ok(self.report_to(theirs.member).encode())

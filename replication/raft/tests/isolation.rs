@@ -383,3 +383,20 @@ fn whoever_hands_the_leadership_over_stays_in_quorum_mode() {
         assert_eq!(*modes.lock(), [Mode::Quorum; 2], "only what both were in at first");
     });
 }
+
+#[test]
+fn a_member_that_was_removed_while_it_was_alone_is_told_so_and_promises_nothing_more() {
+    in_simulation(11, async {
+        let network = Arc::new(MemoryNetwork::default());
+        let machines = group(&network, &[Role::Server, Role::Server, Role::Witness]).await;
+        let two = &machines[1].member;
+        let theirs = owned(two, 1)[0];
+        cut_off(&network, 2, &[1, 3]);
+        in_mode(two, Mode::Isolated).await;
+        machines[0].member.remove(MemberId(2)).await.expect("two are a quorum of three");
+        assert_eq!(ask(two, 1, theirs).await, Ok(true), "it does not know, and its authority runs");
+        network.heal_all();
+        in_mode(two, Mode::Silent(replication_ledger::SilentReason::NoQuorum)).await;
+        assert!(ask(two, 1, theirs).await.is_err());
+    });
+}
