@@ -10,8 +10,8 @@
 #   conformance  black box by RFC section, one member on loopback
 #   abuse        junk, floods and readers that stop, against one member on loopback
 #   cluster      real processes on loopback, killed and restarted
-#   namespaces   real DHCP clients, relay agent and dissector in network namespaces, and a disk that
-#                fills up; as root (sudo where that asks for no password), else skipped with a notice
+#   namespaces   real DHCP clients, directly and behind a relay agent, and a dissector in network
+#                namespaces, and a disk that fills up; as root (sudo where that asks for no password), else skipped with a notice
 #   availability real processes in network namespaces under load, while members are killed, hung, cut
 #                off, split, and their clocks and disks fail; as root as above. LEASEHOLD_LONG=1 adds
 #                what takes long
@@ -62,6 +62,7 @@ for part in "$@"; do
         continue
       fi
       "${as_root[@]}" tests/namespaces/suite.sh
+      "${as_root[@]}" tests/namespaces/direct.sh
       "${as_root[@]}" tests/namespaces/full_disk.sh
       ;;
     availability)

@@ -128,6 +128,9 @@ pub enum ServeError {
     /// DHCP does not start.
     #[error("DHCP cannot be served; check `dhcp.listen`")]
     Dhcp(#[source] ListenError),
+    /// Clients on the links of this machine can not be served.
+    #[error("direct clients cannot be served; see `dhcp.interfaces`")]
+    Interfaces(#[source] ListenError),
     /// Leasequery over TCP does not start.
     #[error("leasequery cannot be served over TCP; check `leasequery.listen_tcp`")]
     Leasequery(#[source] ListenError),

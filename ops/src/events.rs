@@ -17,8 +17,6 @@ pub const LEADER_CHANGED: &str = "leader_changed";
 pub const ADMIN_CHANGE: &str = "admin_change";
 /// The admin API could not do what it was asked, through no fault of the caller.
 pub const ADMIN_FAILED: &str = "admin_failed";
-/// A part of member.toml has no effect in this version.
-pub const NOT_SERVED: &str = "not_served";
 /// Something that cannot happen did.
 pub const INVARIANT_BROKEN: &str = "invariant_broken";
 /// A part did not stop in time.
@@ -37,7 +35,6 @@ pub const EVENTS: &[(&str, &str)] = &[
     (LEADER_CHANGED, "Another member orders the log from now on. Frequent changes mean trouble."),
     (ADMIN_CHANGE, "Who changed what through the admin API."),
     (ADMIN_FAILED, "A call of the admin API failed inside; the text has the whole cause."),
-    (NOT_SERVED, "A key of member.toml that this version checks and does not act on."),
     (
         INVARIANT_BROKEN,
         "A defect. If it lies in replication or storage the process ends at once with status 70, as if \
@@ -191,6 +188,32 @@ pub const EVENTS: &[(&str, &str)] = &[
         "blocks_not_forgotten",
         "The disk did not take that old marks are over. They bar too much at the next start, \
          never too little.",
+    ),
+    (
+        "interface_serving",
+        "Clients on the link of this interface are served from now on, in the subnet of its \
+         addresses.",
+    ),
+    (
+        "interface_not_serving",
+        "Clients on the link of this interface are not served; the reason says why: absent, down, \
+         not_ethernet, no_address, or refused by the system for the cause given. It is served as \
+         soon as that is over, without a restart.",
+    ),
+    (
+        "interface_addresses_changed",
+        "The addresses of this interface changed, and with them perhaps the subnet of the clients \
+         on its link.",
+    ),
+    (
+        "interfaces_unknown",
+        "The kernel did not tell about interfaces; what was known of them goes on. It is asked \
+         again.",
+    ),
+    (
+        "listen_address_absent",
+        "An address of `dhcp.listen` is not this machine's yet. It is served as soon as it is, \
+         because it may come with one of `dhcp.interfaces`.",
     ),
     (
         "leasequery_thread_panicked",

@@ -64,7 +64,6 @@ pub async fn serve(
     let transport = pem::peer_transport(config.peer.tls.as_ref())?;
     let listeners = config.dhcp.as_ref().map(bind_dhcp).transpose()?;
     let leasequery = Leasequery::open(&config.leasequery)?;
-    say_what_is_not_served(&config);
     let directory = DataDirectory::open(&config.data_dir, config.id)?;
     let (log, ledger) = open_stores(directory.path()).await?;
     let foundations = Foundations {
@@ -123,22 +122,21 @@ fn read_tokens(config: &MemberConfig) -> Result<Tokens, ServeError> {
 }
 
 fn bind_dhcp(dhcp: &DhcpConfig) -> Result<Listeners, ServeError> {
-    let net = NetConfig { listen: dhcp.listen.clone(), ..NetConfig::default() };
+    server_net::describe();
+    let net = NetConfig {
+        listen: dhcp.listen.clone(),
+        interfaces: dhcp.interfaces.clone(),
+        ..NetConfig::default()
+    };
     Listeners::bind(&net).map_err(|error| match error {
         ListenError::Bind { address, source } => {
             ServeError::Listen { key: "dhcp.listen", address: SocketAddr::V4(address), source }
         }
+        ListenError::PacketSocket { .. } | ListenError::Interfaces { .. } => {
+            ServeError::Interfaces(error)
+        }
         other => ServeError::Dhcp(other),
     })
-}
-
-/// What the manual has and this version does not must not look as if it worked.
-fn say_what_is_not_served(config: &MemberConfig) {
-    let interfaces = config.dhcp.as_ref().is_some_and(|dhcp| !dhcp.interfaces.is_empty());
-    if interfaces {
-        let key = "dhcp.interfaces";
-        tracing::warn!(event = events::NOT_SERVED, key, "this version does not act on the key");
-    }
 }
 
 /// Leasequery over TCP, bound and not yet served.
@@ -214,7 +212,6 @@ fn serve_dhcp(
     listeners: Listeners,
     running: &Running,
 ) -> Result<server_net::Running, ServeError> {
-    server_net::describe();
     let me = MemberFacts {
         id: config.id,
         server_identifier: dhcp.server_id,

@@ -22,10 +22,9 @@ LOAD_BIN=${LOAD_BIN:-$TARGET/leasehold-load}
 export LAB=lhsuite$$ LEASE=${LEASE:-20}
 case $DRIVER in leasehold) export MODE=witness ;; kea) export MODE=hot-standby ;; *) export MODE=single ;; esac
 
-skip() {
-  echo "SKIPPED network-namespace suite: $*" >&2
-  exit 0
-}
+SUITE="network-namespace suite"
+# shellcheck source=clients.sh
+. ./clients.sh
 [ "$(id -u)" = 0 ] || skip "it needs root"
 { ip netns add "$LAB-probe" && ip netns exec "$LAB-probe" true; } 2>/dev/null ||
   skip "this machine does not permit network namespaces"
@@ -34,26 +33,7 @@ ip netns del "$LAB-probe"
 
 WORK=$(mktemp -d /var/tmp/leasehold-suite.XXXXXX)
 export STATE=$WORK/servers
-inside() { ip netns exec "$LAB-$1" "${@:2}"; }
 server() { "servers/$DRIVER.sh" "$@"; }
-passed=0 failed=0 mine=()
-check() { # TEXT COMMAND...
-  if "${@:2}" >/dev/null 2>>"$WORK/errors"; then
-    passed=$((passed + 1))
-    echo "ok    $1"
-  else
-    failed=$((failed + 1))
-    echo "FAIL  $1"
-  fi
-}
-# within SECONDS COMMAND...: the command succeeds before the time is over
-within() {
-  local end=$((SECONDS + $1))
-  until "${@:2}"; do
-    [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
-  done
-}
 finish() {
   local status=$?
   trap - EXIT
@@ -66,7 +46,7 @@ finish() {
   fi
   if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
   [ $status != 0 ] || [ $failed = 0 ] || status=1
-  echo "network-namespace suite ($DRIVER): $passed checks passed, $failed failed"
+  echo "$SUITE ($DRIVER): $passed checks passed, $failed failed"
   exit $status
 }
 trap finish EXIT
@@ -76,12 +56,6 @@ mkdir -p "$STATE"
 server fresh
 mapfile -t targets <"$STATE/targets"
 
-capture() { # PLACE INTERFACE FILE
-  ip netns exec "$LAB-$1" tcpdump -U -ni "$2" -w "$WORK/$3.pcap" 'udp port 67 or udp port 68' \
-    >/dev/null 2>"$WORK/$3.log" &
-  mine+=($!)
-  within 5 grep -qs 'listening on' "$WORK/$3.log"
-}
 capture relay eth0 servers
 capture load eth0 load
 for place in client1 client2 client3; do capture "$place" eth0 "$place"; done
@@ -91,51 +65,9 @@ ip netns exec "$LAB-relay" dhcrelay -4 -d -a -id eth1 -iu eth0 "${targets[@]}" \
 mine+=($!)
 within 10 sh -c "ip netns exec $LAB-relay ss -uln | grep -q ':67 '"
 
-# One script for all three clients: it reports, and puts the address on the interface. udhcpc
-# passes the event as \$1 and \$ip; the others pass \$reason and \$new_ip_address.
-cat >"$WORK/script" <<'SCRIPT'
-#!/bin/sh
-event=$(echo "${reason:-$1}" | tr A-Z a-z)
-address=${new_ip_address:-$ip}
-echo "$(date +%s.%N) $event $address" >>"$CLIENT_EVENTS"
-case $event in
-  bound | renew | rebind | reboot)
-    ip addr replace "$address/12" dev "$interface"
-    ip route replace default via 10.16.0.1 dev "$interface"
-    ;;
-esac
-exit 0
-SCRIPT
-chmod +x "$WORK/script"
-
-declare -A pid
-start_client() { # PLACE PROGRAM
-  local events=$WORK/$1.events run=(ip netns exec "$LAB-$1")
-  : >"$events"
-  # exec: the process id must be the client's own.
-  case $2 in
-    udhcpc) exec env CLIENT_EVENTS="$events" "${run[@]}" \
-      udhcpc -f -R -i eth0 -t 10 -T 1 -s "$WORK/script" ;;
-    dhclient) exec "${run[@]}" dhclient -4 -d -v -lf "$WORK/$1.leases" -pf "$WORK/$1.pid" \
-      -cf /dev/null -sf "$WORK/script" -e CLIENT_EVENTS="$events" eth0 ;;
-    # Its control socket and lease folder are one for the machine: a mount namespace gives it others.
-    dhcpcd) exec "${run[@]}" unshare -m sh -c 'mount -t tmpfs tmpfs /run &&
-      mkdir -p /var/lib/dhcpcd && mount -t tmpfs tmpfs /var/lib/dhcpcd && exec "$@"' sh \
-      dhcpcd -4 -B -d -A --noipv4ll -f /dev/null -c "$WORK/script" -e CLIENT_EVENTS="$events" eth0 ;;
-  esac >"$WORK/$1.out" 2>&1 &
-  pid[$1]=$!
-  mine+=($!)
-}
-# events PLACE EVENTS [AFTER]: has the client reported one of these since that moment?
-events() { awk -v wanted="^($2)\$" -v after="${3:-0}" '$1 > after && $2 ~ wanted { found = 1 }
-  END { exit !found }' "$WORK/$1.events"; }
-address_of() { awk '$3 != "" { address = $3 } END { print address }' "$WORK/$1.events"; }
-# sees CAPTURE FILTER: tshark finds such a packet
-sees() { [ -n "$(tshark -r "$WORK/$1.pcap" -Y "$2" 2>/dev/null | head -n 1)" ]; }
-
 clients=(udhcpc dhclient dhcpcd)
 declare -A before
-for number in 1 2 3; do start_client client$number "${clients[number - 1]}"; done
+for number in 1 2 3; do start_client client$number "${clients[number - 1]}" 12 10.16.0.1; done
 for number in 1 2 3; do
   place=client$number client=${clients[number - 1]}
   check "$client gets an address" within 20 events $place 'bound|reboot'
@@ -236,14 +168,6 @@ if [ "$DRIVER" = leasehold ]; then
 fi
 
 released() { ! server leases server1 | grep -qF "${before[$1]} "; }
-release() { # PLACE CLIENT
-  case $2 in
-    udhcpc) kill -USR2 "${pid[$1]}" ;;
-    dhclient) inside "$1" dhclient -4 -r -lf "$WORK/$1.leases" -pf "$WORK/$1.pid" -cf /dev/null \
-      -sf "$WORK/script" -e CLIENT_EVENTS="$WORK/$1.events" eth0 >/dev/null 2>&1 || true ;;
-    dhcpcd) kill -ALRM "${pid[$1]}" ;;
-  esac
-}
 for number in 1 2 3; do
   place=client$number client=${clients[number - 1]}
   # Less than what a lease renewed in time has left: it is the release that ends it.

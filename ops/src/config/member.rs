@@ -8,6 +8,9 @@ use server_wire::BOOTP_PORT_CLIENT;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+/// Octets of the longest name of an interface (IFNAMSIZ, with the NUL that ends it).
+const INTERFACE_NAME_LEN_MAX: usize = 15;
+
 /// One member, as its file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberConfig {
@@ -226,10 +229,12 @@ fn read_dhcp(mut section: Section<'_>) -> Option<DhcpConfig> {
         .need("listen", "write for example listen = [\"192.0.2.1:67\"]")
         .map(|item| item.parse_each(dhcp_socket));
     let interfaces = section.take("interfaces").map(|item| {
-        item.parse_each(|text| match text.is_empty() || text.len() > 15 {
-            true => Err("is not the name of an interface".to_owned()),
-            false => Ok(text.to_owned()),
-        })
+        let names = item.parse_each(interface_name);
+        let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+        if let Some((_, name)) = twice {
+            item.fail(format!("names {name} twice"));
+        }
+        names
     });
     let server_id = section
         .need("server_id", "write the address that clients use for option 54")
@@ -246,6 +251,17 @@ fn read_dhcp(mut section: Section<'_>) -> Option<DhcpConfig> {
         interfaces: interfaces.unwrap_or_default(),
         server_id: server_id?,
     })
+}
+
+/// A name as the kernel permits it: no slash, no colon (which begins the label of an address), no white space.
+fn interface_name(text: &str) -> Result<String, String> {
+    let is_foreign = |c: char| c == '/' || c == ':' || c.is_whitespace();
+    match text.is_empty() || text.len() > INTERFACE_NAME_LEN_MAX || text.contains(is_foreign) {
+        true => {
+            Err(format!("`{text}` is not the name of an interface; write for example \"eth1\""))
+        }
+        false => Ok(text.to_owned()),
+    }
 }
 
 // [H-11] Messages to the port of clients are none of a server's.

@@ -4,18 +4,22 @@
 //! is in `transmit.rs`.
 
 use crate::flood::FloodGuard;
+use crate::interfaces::LinkAddress;
 use crate::metrics::Tally;
+use crate::packet_socket::EthernetAddress;
 use crate::promiser::Promiser;
-use crate::reply_address::{Ports, ReplyAddress, answer_address, reply_address};
+use crate::reply_address::{Ports, ReplyAddress, answer_address, on_link, reply_address};
 use crate::service::Service;
+use crate::ways::{Path, Way, Ways};
 use replication_ledger::{Command, LedgerView};
 use server_rules::{
-    Arrival, DropReason, Intent, Offers, PendingReply, ReplyPlan, Situation, decide, encode_reply,
-    leasequery,
+    Arrival, DropReason, Intent, Offers, PendingReply, ReplyPlan, Situation, address_of_link,
+    decide, encode_reply, leasequery,
 };
 use server_wire::{Message, MessageType, OptionCode, OptionSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A datagram as it came.
 pub(crate) struct Datagram<'b> {
@@ -27,14 +31,26 @@ pub(crate) struct Datagram<'b> {
 #[derive(Default)]
 pub(crate) struct Outbox {
     pub(crate) octets: Vec<u8>,
-    pub(crate) letters: Vec<Letter>,
+    /// Leave by the kernel's sockets.
+    pub(crate) letters: Vec<Letter<SocketAddrV4>>,
+    /// Leave on the link of this number.
+    pub(crate) frames: Vec<(usize, Letter<Recipient>)>,
 }
 
-pub(crate) struct Letter {
+pub(crate) struct Letter<T> {
     pub(crate) octets: Range<usize>,
-    pub(crate) to: SocketAddrV4,
+    pub(crate) to: T,
     /// None for a BOOTREPLY without one.
     pub(crate) message_type: Option<MessageType>,
+}
+
+/// Who gets a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    /// By IP and UDP.
+    pub(crate) to: SocketAddrV4,
+    /// On the link; none is everybody.
+    pub(crate) hardware: Option<EthernetAddress>,
 }
 
 /// What waits for the outcome of the command at the same place in `commands`.
@@ -60,16 +76,20 @@ pub(crate) struct Work {
 }
 
 /// Where the datagrams of a batch came to.
-#[derive(Clone, Copy)]
 pub(crate) struct Place {
+    pub(crate) way: Way,
+    /// The address that they were sent to; unspecified for broadcasts.
     pub(crate) local: SocketAddrV4,
     pub(crate) ports: Ports,
+    /// For broadcasts of direct clients, the addresses of the interface.
+    pub(crate) link: Option<Arc<[LinkAddress]>>,
 }
 
 /// Decides a batch.
 pub(crate) fn dispatch<'b, P: Promiser>(
     service: &Service<P>,
-    place: Place,
+    ways: &Ways,
+    place: &Place,
     datagrams: impl ExactSizeIterator<Item = Datagram<'b>>,
     work: &mut Work,
     tally: &mut Tally,
@@ -83,8 +103,8 @@ pub(crate) fn dispatch<'b, P: Promiser>(
         let situation = Situation { view, index: &index, me, mode, now, serving };
         let mut offers = service.offers.lock();
         for datagram in datagrams {
-            let considered =
-                consider(service, &datagram, place, &situation, &mut offers, work, tally);
+            let scene = (service, ways, place);
+            let considered = consider(scene, &datagram, &situation, &mut offers, work, tally);
             if let Err(reason) = considered {
                 tracing::debug!(source = %datagram.source, reason = reason.as_str(), "dhcp.drop");
                 tally.dropped(reason);
@@ -94,9 +114,8 @@ pub(crate) fn dispatch<'b, P: Promiser>(
 }
 
 fn consider<P: Promiser>(
-    service: &Service<P>,
+    (service, ways, place): (&Service<P>, &Ways, &Place),
     datagram: &Datagram<'_>,
-    place: Place,
     situation: &Situation<'_, P::View<'_>>,
     offers: &mut Offers,
     work: &mut Work,
@@ -113,17 +132,17 @@ fn consider<P: Promiser>(
     if message.is_bootp() {
         tally.received(None);
     }
-    let source_port = datagram.source.port();
-    let (source, local) = (*datagram.source.ip(), *place.local.ip());
-    let arrival = Arrival { source, source_port, local, link: None };
+    let arrival = arrival(datagram, place, &message, situation);
     let to = |message_type, yiaddr| {
-        reply_address(&message, message_type, yiaddr, source_port, place.ports)
+        let source_port = datagram.source.port();
+        let to = reply_address(&message, message_type, yiaddr, source_port, place.ports);
+        if place.link.is_some() { on_link(to, &message) } else { to }
     };
     match decide(&message, arrival, situation, offers) {
         Intent::Drop(reason) => Err(reason),
         Intent::Reply(plan) => {
-            let to = destination(to(plan.message_type, plan.yiaddr))?;
-            work.outbox.put(to, plan.message_type, |buffer| encode(&plan, buffer, tally));
+            let path = ways.path(place.way, to(plan.message_type, plan.yiaddr))?;
+            work.outbox.put(path, plan.message_type, |buffer| encode(&plan, buffer, tally));
             Ok(())
         }
         Intent::Leasequery(mut plan) => {
@@ -132,7 +151,7 @@ fn consider<P: Promiser>(
             }
             tally.told(plan.dialect.as_str(), plan.query.as_str(), plan.finding.as_str());
             let to = answer_address(&message, datagram.source, place.ports);
-            work.outbox.put(to, Some(plan.message_type()), |buffer| {
+            work.outbox.put(Path::Ip(to), Some(plan.message_type()), |buffer| {
                 count_omitted(&message, leasequery::encode(&plan, buffer), tally);
             });
             Ok(())
@@ -162,42 +181,46 @@ fn consider<P: Promiser>(
     }
 }
 
-/// Where to send by an ordinary socket.
-pub(crate) fn destination(address: ReplyAddress) -> Result<SocketAddrV4, DropReason> {
-    match address {
-        ReplyAddress::Unicast(to) => Ok(to),
-        ReplyAddress::Broadcast(port) => Ok(SocketAddrV4::new(Ipv4Addr::BROADCAST, port)),
-        // Only a raw socket on the client's link could.
-        ReplyAddress::Hardware(_) => Err(DropReason::NoPath),
-    }
+/// How the datagram came, as the rules want to know it.
+fn arrival<V: LedgerView>(
+    datagram: &Datagram<'_>,
+    place: &Place,
+    message: &Message<'_>,
+    situation: &Situation<'_, V>,
+) -> Arrival {
+    let (source, source_port) = (*datagram.source.ip(), datagram.source.port());
+    let link = place.link.as_ref().map(|addresses| {
+        let addresses = addresses.iter().map(|link| link.address);
+        address_of_link(message, addresses, situation).unwrap_or(Ipv4Addr::UNSPECIFIED)
+    });
+    Arrival { source, source_port, local: link.unwrap_or(*place.local.ip()), link }
 }
 
 impl Outbox {
     pub(crate) fn put(
         &mut self,
-        to: SocketAddrV4,
+        path: Path,
         message_type: Option<MessageType>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
         let start = self.octets.len();
         encode(&mut self.octets);
-        self.post(start, to, message_type);
+        self.post(start, path, message_type);
     }
 
     /// What was written since `start` is a reply.
-    pub(crate) fn post(
-        &mut self,
-        start: usize,
-        to: SocketAddrV4,
-        message_type: Option<MessageType>,
-    ) {
+    pub(crate) fn post(&mut self, start: usize, path: Path, message_type: Option<MessageType>) {
         let octets = start..self.octets.len();
-        self.letters.push(Letter { octets, to, message_type });
+        match path {
+            Path::Ip(to) => self.letters.push(Letter { octets, to, message_type }),
+            Path::Frame(link, to) => self.frames.push((link, Letter { octets, to, message_type })),
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.octets.clear();
         self.letters.clear();
+        self.frames.clear();
     }
 }
 

@@ -22,6 +22,23 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
+    /// Direct clients can be answered by packet sockets only.
+    #[error(
+        "no packet socket for the interfaces of direct clients; run as root, or with the capabilities \
+         CAP_NET_RAW and CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=; else setcap)"
+    )]
+    PacketSocket {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Interfaces can not be followed.
+    #[error("cannot find out about network interfaces")]
+    Interfaces {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A thread could not be started.
     #[error("cannot start the thread {name}")]
     Thread {

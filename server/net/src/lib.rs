@@ -3,7 +3,7 @@
 //! **Problem.** Datagrams come by the hundred thousand, most of the answers need a commit first, and no thread may wait for
 //! one.
 //!
-//! **Model.** One thread per listening address takes datagrams in batches. For each batch it looks at the ledger once,
+//! **Model.** One thread per listening address, and one per interface with direct clients, takes datagrams in batches. For each batch it looks at the ledger once,
 //! decides every message, sends the replies that are ready in one call, and proposes the commands of the rest in one
 //! call, with their DHCPACKs encoded and kept. When the outcomes are there they go to one transmitting thread,
 //! which sends what may leave. A datagram's whole way is in `dispatch.rs`.
@@ -17,20 +17,27 @@
 //!
 //! **Absent on purpose.** What messages mean, who may have what, where the state is kept.
 
+mod direct_link;
 mod dispatch;
 mod error;
 mod flood;
+mod frame;
+mod interfaces;
 mod leasequery_connection;
 mod leasequery_tcp;
 pub mod limits;
+mod link_watch;
 mod metrics;
 mod pace;
+mod packet_socket;
 mod promiser;
+mod receive;
 mod reply_address;
 mod service;
 mod tls;
 mod transmit;
 mod udp;
+mod ways;
 
 pub use error::ListenError;
 pub use leasequery_tcp::{LeasequeryListeners, LeasequeryRunning, run_leasequery};

@@ -26,6 +26,9 @@ pub const SOCKET_BUFFER_LEN: usize = 8 << 20;
 /// How long a receiving thread waits for a datagram before it looks whether it shall stop.
 pub const STOP_CHECK_EVERY: Duration = Duration::from_millis(100);
 
+/// The interfaces are looked at so often even if the kernel says nothing.
+pub const INTERFACES_CHECK_EVERY: Duration = Duration::from_secs(5);
+
 /// How long stopping waits for the outcomes of promises in flight.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(3);
 

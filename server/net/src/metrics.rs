@@ -12,9 +12,10 @@
 //! | `leasehold_leasequery_connections_closed_total` | reason | other connections that ended |
 //! | `leasehold_dhcp_relay_information_omitted_total` | | replies without option 82 for lack of room |
 //! | `leasehold_dhcp_promises_in_flight` | | promises that wait for their outcome |
+//! | `leasehold_dhcp_interface_serving` | interface | 1 if the clients on its link are served |
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
-use metrics::{Unit, histogram};
+use metrics::{Unit, gauge, histogram};
 use replication_ledger::{LeasequeryDialect, LeasequeryKind};
 use server_rules::{DropReason, leasequery};
 use server_wire::MessageType;
@@ -48,6 +49,17 @@ pub fn describe() {
         "Replies sent without option 82 because it did not fit"
     );
     describe_gauge!("leasehold_dhcp_promises_in_flight", "Promises that wait for their commit");
+    describe_gauge!(
+        "leasehold_dhcp_interface_serving",
+        "1 if the clients on the link of this interface are served"
+    );
+}
+
+/// An interface of the configuration is served from now on, or is not.
+pub(crate) fn interface_serves(name: &str, serves: bool) {
+    let name = name.to_owned();
+    gauge!("leasehold_dhcp_interface_serving", "interface" => name)
+        .set(f64::from(u8::from(serves)));
 }
 
 /// What one thread counted since it last handed over.

@@ -1,23 +1,23 @@
 //! The second half of a promise's way: outcomes in, datagrams out.
 
-use crate::dispatch::{Outbox, Waiting, destination};
+use crate::dispatch::{Outbox, Waiting};
 use crate::limits::{STOP_CHECK_EVERY, STOP_WAIT_MAX};
 use crate::metrics::Tally;
 use crate::promiser::Promiser;
 use crate::reply_address::ReplyAddress;
 use crate::service::Service;
-use crate::udp::Endpoint;
+use crate::ways::{Way, Ways};
 use replication_ledger::Outcome;
 use server_rules::{Answer, DropReason, answer};
 use server_wire::MessageType;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 /// The outcomes of one batch.
 pub(crate) struct Completed<E> {
-    pub(crate) endpoint: Arc<Endpoint>,
+    /// By which its datagrams came.
+    pub(crate) way: Way,
     pub(crate) acks: Vec<u8>,
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) outcomes: Vec<Result<Outcome, E>>,
@@ -28,6 +28,7 @@ pub(crate) struct Completed<E> {
 /// Sends what may leave, until everybody has stopped and nothing is awaited any more.
 pub(crate) fn transmit<P: Promiser>(
     service: &Service<P>,
+    ways: &Ways,
     completed: &Receiver<Completed<P::Error>>,
     stop: &AtomicBool,
 ) {
@@ -36,8 +37,8 @@ pub(crate) fn transmit<P: Promiser>(
     loop {
         match completed.recv_timeout(STOP_CHECK_EVERY) {
             Ok(batch) => {
-                finish(service, &batch, &mut outbox, &mut tally);
-                batch.endpoint.send(&outbox, batch.received_at, &mut tally);
+                finish(service, ways, &batch, &mut outbox, &mut tally);
+                ways.send(batch.way, &outbox, batch.received_at, &mut tally);
                 outbox.clear();
                 tally.flush();
                 service.settled(batch.waiting.len());
@@ -57,6 +58,7 @@ pub(crate) fn transmit<P: Promiser>(
 /// Judges every outcome and fills the outbox.
 fn finish<P: Promiser>(
     service: &Service<P>,
+    ways: &Ways,
     batch: &Completed<P::Error>,
     outbox: &mut Outbox,
     tally: &mut Tally,
@@ -81,7 +83,9 @@ fn finish<P: Promiser>(
         offers.settle(pending.address);
         let ack = &batch.acks[octets.clone()];
         let start = outbox.octets.len();
-        let put = |to: &ReplyAddress, message_type| destination(*to).map(|to| (to, message_type));
+        let put = |to: &ReplyAddress, message_type| {
+            ways.path(batch.way, *to).map(|path| (path, message_type))
+        };
         let leaves = match answer(pending, outcome, ack, &mut outbox.octets) {
             Answer::Ack => {
                 outbox.octets.extend_from_slice(ack);
@@ -91,7 +95,7 @@ fn finish<P: Promiser>(
             Answer::Drop(reason) => Err(reason),
         };
         match leaves {
-            Ok((to, message_type)) => outbox.post(start, to, message_type),
+            Ok((path, message_type)) => outbox.post(start, path, message_type),
             Err(reason) => tally.dropped(reason),
         }
     }

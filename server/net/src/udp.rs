@@ -1,26 +1,32 @@
 //! The UDP sockets and the threads that serve them.
 
-use crate::dispatch::{Datagram, Outbox, Place, Work, dispatch};
+use crate::direct_link::DirectLink;
+use crate::dispatch::Outbox;
 use crate::error::ListenError;
-use crate::limits::{BATCH_LEN_MAX, REQUEST_LEN_MAX, SOCKET_BUFFER_LEN, STOP_CHECK_EVERY};
+use crate::interfaces::Notices;
+use crate::limits::{BATCH_LEN_MAX, SOCKET_BUFFER_LEN, STOP_CHECK_EVERY};
+use crate::link_watch;
 use crate::metrics::Tally;
+use crate::packet_socket::PacketSocket;
 use crate::promiser::Promiser;
+use crate::receive::{Buffer, Taken, receive};
 use crate::reply_address::Ports;
 use crate::service::Service;
-use crate::transmit::{Completed, transmit};
+use crate::transmit::transmit;
+use crate::ways::Ways;
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt,
 };
 use server_rules::DropReason;
 use server_wire::DecodeReason;
+use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -33,20 +39,32 @@ pub struct NetConfig {
     pub relay_port: Option<u16>,
     /// The port of clients; none is 68, or the one after the listening port if that is not 67.
     pub client_port: Option<u16>,
+    /// Names of interfaces on whose links clients are served directly, by ports 67 and 68.
+    pub interfaces: Vec<String>,
 }
 
 /// Sockets that are bound and not yet served.
 #[derive(Debug)]
 pub struct Listeners {
-    endpoints: Vec<Arc<Endpoint>>,
+    ways: Ways,
+    /// None if there are no interfaces to follow.
+    notices: Option<Notices>,
+}
+
+/// What the kernel fills in about the datagrams of a batch.
+pub(crate) type Headers = MultiHeaders<SockaddrIn>;
+
+/// For so many datagrams.
+pub(crate) fn headers(len: usize) -> Headers {
+    MultiHeaders::preallocate(len, None)
 }
 
 /// One listening socket.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     socket: UdpSocket,
-    local: SocketAddrV4,
-    ports: Ports,
+    pub(crate) local: SocketAddrV4,
+    pub(crate) ports: Ports,
 }
 
 /// The threads of a packet path.
@@ -58,30 +76,44 @@ pub struct Running {
 }
 
 impl Listeners {
-    /// Binds every address.
+    /// Binds every address and opens every interface that is there; the others are opened when they come.
     ///
     /// # Errors
-    /// An address is taken, privileged, not this host's, or not a unicast address.
+    /// An address is taken, privileged, not this host's, or not a unicast address; or packet sockets are not permitted.
     pub fn bind(config: &NetConfig) -> Result<Listeners, ListenError> {
-        let endpoints = config.listen.iter().map(|address| {
+        let sockets = config.listen.iter().map(|address| {
             let address = *address;
             let ip = address.ip();
             if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
                 return Err(ListenError::NotUnicast { address });
             }
-            let endpoint = Endpoint::bind(address, config);
-            endpoint.map(Arc::new).map_err(|source| ListenError::Bind { address, source })
+            Endpoint::bind(address, config).map_err(|source| ListenError::Bind { address, source })
         });
-        Ok(Listeners { endpoints: endpoints.collect::<Result<_, _>>()? })
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let links: Vec<DirectLink> =
+            config.interfaces.iter().cloned().map(DirectLink::new).collect();
+        let notices = match links.is_empty() {
+            true => None,
+            false => {
+                PacketSocket::probe().map_err(|source| ListenError::PacketSocket { source })?;
+                // Heard from before the first look on, so that nothing happens unnoticed in between.
+                let opened = Notices::open(STOP_CHECK_EVERY);
+                let notices = opened.map_err(|source| ListenError::Interfaces { source })?;
+                link_watch::look(&links).map_err(|source| ListenError::Interfaces { source })?;
+                Some(notices)
+            }
+        };
+        Ok(Listeners { ways: Ways { sockets, links }, notices })
     }
 
     /// The addresses that are bound, with the ports that the system chose for port 0.
     pub fn addresses(&self) -> Vec<SocketAddrV4> {
-        self.endpoints.iter().map(|endpoint| endpoint.local).collect()
+        self.ways.sockets.iter().map(|socket| socket.local).collect()
     }
 }
 
-/// Serves the sockets until [`Running::stop`]: one thread for each, and one that sends what was promised.
+/// Serves the sockets until [`Running::stop`]: one thread for each, one that sends what was promised, and one that follows
+/// the interfaces if there are any.
 ///
 /// # Errors
 /// A thread can not be started; those that were are stopped again.
@@ -89,17 +121,22 @@ pub fn run<P: Promiser>(
     listeners: Listeners,
     service: Arc<Service<P>>,
 ) -> Result<Running, ListenError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let Listeners { ways, notices } = listeners;
+    let (ways, stop) = (Arc::new(ways), Arc::new(AtomicBool::new(false)));
     let (sender, receiver) = channel();
     let mut running = Running { stop: Arc::clone(&stop), receivers: Vec::new(), transmitter: None };
-    let (shared, stopping) = (Arc::clone(&service), Arc::clone(&stop));
+    let (shared, all, stopping) = (Arc::clone(&service), Arc::clone(&ways), Arc::clone(&stop));
     running.transmitter =
-        Some(spawn("dhcp-transmit", move || transmit(&shared, &receiver, &stopping))?);
-    for endpoint in listeners.endpoints {
-        let name = format!("dhcp-{}", endpoint.local);
-        let (service, stop, sender) = (Arc::clone(&service), Arc::clone(&stop), sender.clone());
-        let thread = spawn(&name, move || receive(&service, &endpoint, &sender, &stop))?;
-        running.receivers.push(thread);
+        Some(spawn("dhcp-transmit", move || transmit(&shared, &all, &receiver, &stopping))?);
+    for way in ways.all() {
+        let (service, all, stop) = (Arc::clone(&service), Arc::clone(&ways), Arc::clone(&stop));
+        let sender = sender.clone();
+        let body = move || receive(&service, &all, way, &sender, &stop);
+        running.receivers.push(spawn(&ways.name(way), body)?);
+    }
+    if let Some(notices) = notices {
+        let body = move || link_watch::watch(&ways, &notices, &stop);
+        running.receivers.push(spawn("dhcp-interfaces", body)?);
     }
     Ok(running)
 }
@@ -132,79 +169,16 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
 }
 
-/// Takes batches, has them decided, sends what is ready and proposes the rest.
-fn receive<P: Promiser>(
-    service: &Arc<Service<P>>,
-    endpoint: &Arc<Endpoint>,
-    sender: &Sender<Completed<P::Error>>,
-    stop: &AtomicBool,
-) {
-    let mut buffers = vec![[0; REQUEST_LEN_MAX]; BATCH_LEN_MAX];
-    let mut taken: Vec<Taken> = Vec::with_capacity(BATCH_LEN_MAX);
-    let (mut work, mut tally) = (Work::default(), Tally::default());
-    let mut headers = MultiHeaders::preallocate(BATCH_LEN_MAX, None);
-    let place = Place { local: endpoint.local, ports: endpoint.ports };
-    while !stop.load(Ordering::Acquire) {
-        endpoint.take(&mut headers, &mut buffers, &mut taken, &mut tally);
-        if taken.is_empty() {
-            tally.flush();
-            continue;
-        }
-        let received_at = Instant::now();
-        let datagrams = taken.iter().map(|datagram| Datagram {
-            octets: &buffers[datagram.buffer][..datagram.len],
-            source: datagram.source,
-        });
-        // One message that breaks us must not break the service: its batch is lost, clients repeat.
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            dispatch(service, place, datagrams, &mut work, &mut tally);
-        }));
-        if decided.is_err() {
-            tracing::error!(datagrams = taken.len(), "dhcp.batch_panicked");
-            work.clear();
-            continue;
-        }
-        endpoint.send(&work.outbox, received_at, &mut tally);
-        work.outbox.clear();
-        propose(service, endpoint, sender, &mut work, received_at);
-        tally.flush();
-    }
-}
-
-/// Proposes all commands of a batch at once.
-fn propose<P: Promiser>(
-    service: &Arc<Service<P>>,
-    endpoint: &Arc<Endpoint>,
-    sender: &Sender<Completed<P::Error>>,
-    work: &mut Work,
-    received_at: Instant,
-) {
-    let commands = std::mem::take(&mut work.commands);
-    if commands.is_empty() {
-        return;
-    }
-    service.promised(commands.len());
-    let (waiting, acks) = (std::mem::take(&mut work.waiting), std::mem::take(&mut work.acks));
-    let (endpoint, sender) = (Arc::clone(endpoint), sender.clone());
-    let done = move |outcomes| {
-        let batch = Completed { endpoint, acks, waiting, outcomes, received_at };
-        // Nobody listens any more once the transmitter has given up waiting: then nothing leaves.
-        let _ = sender.send(batch);
-    };
-    service.promiser.propose_many(commands, Box::new(done));
-}
-
-/// A datagram in one of the buffers.
-struct Taken {
-    buffer: usize,
-    len: usize,
-    source: SocketAddrV4,
-}
-
 impl Endpoint {
     fn bind(address: SocketAddrV4, config: &NetConfig) -> io::Result<Endpoint> {
         // Without SO_REUSEADDR: on UDP it would let a second process take our datagrams unnoticed.
-        let socket = UdpSocket::bind(address)?;
+        let socket = match UdpSocket::bind(address) {
+            Err(error) if is_awaited(&error, config) => {
+                tracing::warn!(event = "listen_address_absent", %address);
+                bind_before_it_is_here(address)?
+            }
+            bound => bound?,
+        };
         // Beyond the system's limit only root may go: then as far as the limit allows.
         if setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER_LEN).is_err() {
             setsockopt(&socket, sockopt::RcvBuf, &SOCKET_BUFFER_LEN)?;
@@ -222,10 +196,10 @@ impl Endpoint {
     }
 
     /// Waits for one datagram and takes what has come with it.
-    fn take(
+    pub(crate) fn take(
         &self,
-        headers: &mut MultiHeaders<SockaddrIn>,
-        buffers: &mut [[u8; REQUEST_LEN_MAX]],
+        headers: &mut Headers,
+        buffers: &mut [Buffer],
         taken: &mut Vec<Taken>,
         tally: &mut Tally,
     ) {
@@ -249,7 +223,7 @@ impl Endpoint {
                 tally.dropped(DropReason::Undecodable(DecodeReason::TooLong));
             } else if let Some(source) = message.address {
                 let source = SocketAddrV4::new(source.ip(), source.port());
-                taken.push(Taken { buffer, len: message.bytes, source });
+                taken.push(Taken { buffer, octets: 0..message.bytes, source });
             }
         }
     }
@@ -266,7 +240,7 @@ impl Endpoint {
             let addresses: Vec<Option<SockaddrIn>> =
                 part.iter().map(|letter| Some(SockaddrIn::from(letter.to))).collect();
             let none: [ControlMessage<'_>; 0] = [];
-            let mut headers = MultiHeaders::preallocate(part.len(), None);
+            let mut headers = headers(part.len());
             let fd = self.socket.as_raw_fd();
             let flags = MsgFlags::empty();
             match sendmmsg(fd, &mut headers, &slices, addresses, none, flags) {
@@ -285,6 +259,19 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// True if the address may come with one of the interfaces.
+fn is_awaited(error: &io::Error, config: &NetConfig) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable && !config.interfaces.is_empty()
+}
+
+/// `IP_FREEBIND` (`ip(7)`): datagrams come as soon as the address is this host's.
+fn bind_before_it_is_here(address: SocketAddrV4) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_freebind_v4(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Real sockets on loopback, a relay that the test plays, and a cluster of one that commits when the test says so.
 
 use super::*;
+use crate::limits::REQUEST_LEN_MAX;
 use crate::promiser::OnOutcomes;
 use crate::service::OfferTable;
 use parking_lot::{Mutex, RwLock};
@@ -144,7 +145,7 @@ impl Scene {
         let relay_address = relay.local_addr().expect("bound");
         let listen = vec!["127.0.0.1:0".parse().expect("an address")];
         let config =
-            NetConfig { listen, relay_port: Some(relay_address.port()), client_port: None };
+            NetConfig { listen, relay_port: Some(relay_address.port()), ..NetConfig::default() };
         let listeners = Listeners::bind(&config).expect("a free port");
         let server = listeners.addresses()[0];
         let cluster = Cluster::new(Ipv4Addr::LOCALHOST);

@@ -33,6 +33,8 @@ pub enum Intent<'m> {
 pub enum DropReason {
     /// The datagram is no DHCP message.
     Undecodable(DecodeReason),
+    /// The frame of a direct client has wrong lengths or checksums.
+    DamagedFrame,
     /// It is a reply, not a request.
     NotRequest,
     /// A BOOTP client, without option 53, where these are not served.
@@ -94,6 +96,7 @@ impl DropReason {
     pub fn as_str(self) -> &'static str {
         match self {
             DropReason::Undecodable(reason) => reason.as_str(),
+            DropReason::DamagedFrame => "damaged_frame",
             DropReason::NotRequest => "not_request",
             DropReason::Bootp => "bootp",
             DropReason::NoPermanentPromise => "no_permanent_promise",
@@ -151,6 +154,7 @@ mod tests {
     #[test]
     fn every_reason_has_a_label_of_its_own() {
         let mut reasons = vec![
+            DropReason::DamagedFrame,
             DropReason::NotRequest,
             DropReason::Bootp,
             DropReason::NoPermanentPromise,

@@ -48,4 +48,4 @@ pub use network_index::NetworkIndex;
 pub use offers::{OfferLimits, Offers};
 pub use reply::{ReplyPlan, encode_reply};
 pub use request::{Arrival, MemberFacts, Situation};
-pub use subnet_selection::Link;
+pub use subnet_selection::{Link, address_of_link};

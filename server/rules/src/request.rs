@@ -89,6 +89,11 @@ impl<'m> Request<'m> {
     pub(crate) fn is_relayed(&self) -> bool {
         !self.message.header.giaddr.is_unspecified()
     }
+
+    /// True if other members may have the same message: a relay forwards it to all, a broadcast is heard by all on the link.
+    pub(crate) fn came_to_several(&self) -> bool {
+        self.is_relayed() || self.arrival.link.is_some()
+    }
 }
 
 /// The type of a request that a server may answer, none for BOOTP. `numbers` are those of the drafts.

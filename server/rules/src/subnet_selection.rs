@@ -59,6 +59,31 @@ pub(crate) fn select<'a, V: LedgerView>(
     is_in_vpn(request, first, settings).then_some(link)
 }
 
+/// Which address of an interface stands for the link of a client that broadcast its message there; none if it has none.
+///
+/// Several addresses may be of several links to the configuration, if their subnets share no `network`. Then it is the link of the address
+/// that the client speaks of, so that it is not told that its address is wrong; a client that names none is on the first that is
+/// configured.
+pub fn address_of_link<V: LedgerView>(
+    message: &Message<'_>,
+    addresses: impl Iterator<Item = Ipv4Addr> + Clone,
+    situation: &Situation<'_, V>,
+) -> Option<Ipv4Addr> {
+    let settings = situation.settings();
+    let named = Some(message.header.ciaddr).filter(|ciaddr| !ciaddr.is_unspecified());
+    let named = named.or_else(|| message.requested_ip_address());
+    let position = |address: &Ipv4Addr| position_of(settings, *address);
+    let has_named = |address: &Ipv4Addr| {
+        named.zip(position(address)).is_some_and(|(named, position)| {
+            let link = Link { settings, positions: situation.index.link(position) };
+            link.subnet_of(named).is_some()
+        })
+    };
+    let mut all = addresses.clone();
+    let of_named = addresses.clone().find(has_named);
+    of_named.or_else(|| addresses.clone().find(|a| position(a).is_some())).or_else(|| all.next())
+}
+
 /// True if the subnet, and with it its link, is in the VPN that the message names. In an unknown VPN there is no subnet.
 // [O-48] An address is allocated in the VPN named, or not at all.
 // [O-51] With VSS-Control beside it or without.

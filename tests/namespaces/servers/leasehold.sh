@@ -2,7 +2,8 @@
 # leasehold.sh: our server in the lab: one member, a pair, or a pair with a witness.
 #
 # Verbs: see driver.sh. Settings: MODE=single|pair|witness; LEASE=7200 (seconds);
-# LEASEHOLD_BIN, the binary (default: release/leasehold in the target folder).
+# LEASEHOLD_BIN, the binary (default: release/leasehold in the target folder); INTERFACE, where
+# clients are served directly (default none); NETWORK_MORE, a file with more of network.toml.
 # More verbs: admin NAME ARGUMENT... runs one command of the binary against that member.
 set -euo pipefail
 # shellcheck source=driver.sh
@@ -32,7 +33,15 @@ name = "$1"
 data_dir = "$folder/data"
 role = "$role"
 CONF
-  if [ "$role" = server ]; then
+  if [ "$role" = server ] && [ -n "${INTERFACE:-}" ]; then
+    cat >>"$folder/member.toml" <<CONF
+
+[dhcp]
+listen = ["$at:67", "192.0.3.$(number "$1"):67"]
+interfaces = ["$INTERFACE"]
+server_id = "192.0.3.$(number "$1")"
+CONF
+  elif [ "$role" = server ]; then
     cat >>"$folder/member.toml" <<CONF
 
 [dhcp]
@@ -91,6 +100,7 @@ options = { routers = ["10.16.0.1"] }
 [leasequery]
 permitted = ["10.16.0.0/12", "192.0.2.0/24"]
 CONF
+  [ -z "${NETWORK_MORE:-}" ] || cat "$NETWORK_MORE" >>"$STATE/network.toml"
   admin server1 config apply "$STATE/network.toml"
 }
 

@@ -19,7 +19,7 @@ pub(super) fn inform<'m, V: LedgerView>(
     _offers: &mut Offers,
 ) -> Decided<'m> {
     let message = request.message;
-    if request.is_relayed() && !responsibility::answers(message, situation) {
+    if request.came_to_several() && !responsibility::answers(message, situation) {
         return Err(DropReason::NotMyBucket);
     }
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;

@@ -150,6 +150,8 @@ fn requested_host_name(message: &Message<'_>) -> Octets {
 #[cfg(test)]
 mod bootp_tests;
 #[cfg(test)]
+mod direct_tests;
+#[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
 mod rapid_commit_tests;

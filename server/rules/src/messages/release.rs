@@ -25,7 +25,7 @@ pub(super) fn release<'m, V: LedgerView>(
         Addressee::Other => return Err(DropReason::OtherServer),
         // A relay may hand one message to every member: one of them records it.
         Addressee::Several
-            if request.is_relayed() && !responsibility::answers(message, situation) =>
+            if request.came_to_several() && !responsibility::answers(message, situation) =>
         {
             return Err(DropReason::NotMyBucket);
         }

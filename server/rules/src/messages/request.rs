@@ -42,8 +42,9 @@ pub(super) fn request<'m, V: LedgerView>(
     if state == RequestState::Selecting {
         return select(request, address, situation, offers);
     }
-    // [H-49] A renewal came to this very member: it answers, whoever's bucket it is. What a relay forwards goes to all.
-    if request.is_relayed() && !responsibility::answers(request.message, situation) {
+    // [H-49] A renewal came to this very member: it answers, whoever's bucket it is. What others hear, too, is
+    // answered by one.
+    if request.came_to_several() && !responsibility::answers(request.message, situation) {
         return Err(DropReason::NotMyBucket);
     }
     verify(request, state, address, situation)
@@ -55,8 +56,9 @@ fn state_of(request: &Request<'_>) -> Result<(RequestState, Ipv4Addr), DropReaso
     let ciaddr = message.header.ciaddr;
     if !ciaddr.is_unspecified() {
         let flags = message.relay_agent_information().and_then(|information| information.flags());
-        // [O-17] Behind a relay the flag tells renewing from rebinding; its absence tells nothing.
-        let unicast = !request.is_relayed() || flags.is_some_and(|flags| flags & FLAG_UNICAST != 0);
+        // [O-17] Behind a relay the flag tells renewing from rebinding; its absence tells nothing. On our own link we heard a broadcast.
+        let unicast =
+            !request.came_to_several() || flags.is_some_and(|flags| flags & FLAG_UNICAST != 0);
         let state = if unicast { RequestState::Renewing } else { RequestState::Rebinding };
         return Ok((state, ciaddr));
     }
