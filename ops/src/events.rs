@@ -22,6 +22,9 @@ pub const INVARIANT_BROKEN: &str = "invariant_broken";
 /// A part did not stop in time.
 pub const STOP_OVERDUE: &str = "stop_overdue";
 
+/// The member reads versions that its program does not know.
+pub const VERSION_PRETENDED: &str = "version_pretended";
+
 /// Every event and what it means to an operator.
 pub const EVENTS: &[(&str, &str)] = &[
     (
@@ -41,6 +44,11 @@ pub const EVENTS: &[(&str, &str)] = &[
          killed; what is durable is whole. Keep the line and report it.",
     ),
     (STOP_OVERDUE, "A part of the member did not stop within its deadline and was abandoned."),
+    (
+        VERSION_PRETENDED,
+        "LEASEHOLD_PRETEND_VERSION is set, which is for tests only: what this member writes may be \
+         unreadable to the release that really has that version. Unset it.",
+    ),
     // The crates below.
     (
         "mode_changed",
@@ -95,6 +103,11 @@ pub const EVENTS: &[(&str, &str)] = &[
         "clock_skewed",
         "The clock of a member and this one's are more than 5 seconds apart; past 60 seconds a \
          member is silent. Mend the time service of the one that is wrong.",
+    ),
+    (
+        "version_raised",
+        "Every member reads a newer version, and from now on it is written: no member can be set \
+         back to the release before. Expected once at the end of a rolling upgrade.",
     ),
     ("clock_agrees", "The clock of a member that was alarmed is near this one's again."),
     (

@@ -1,6 +1,6 @@
 //! What the admin API needs from the running member, so that it can be tested without a cluster.
 
-use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role};
+use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Version};
 use replication_raft::{
     DrainProgress, HandedOver, PartnerDownCase, ProposeError, ReplicationError,
 };
@@ -165,6 +165,8 @@ pub struct MemberStatus {
     pub round_trip_seconds: Option<f64>,
     /// What it may do now, by its own newest word; none if it was never heard.
     pub mode: Option<Mode>,
+    /// The last version that its program reads; none if it is not in contact.
+    pub newest: Option<Version>,
     /// How far its drain has come; none if it is not drained.
     pub drain: Option<DrainProgress>,
 }

@@ -80,6 +80,7 @@ impl Replica for Running {
                     .then_some(member.clock_skew_nanos as f64 / NANOS_PER_SECOND),
                 round_trip_seconds: heard.then_some(member.round_trip.as_secs_f64()),
                 mode: member.mode.filter(|_| member.in_contact),
+                newest: member.newest,
                 drain: member.drain,
             }
         });

@@ -13,6 +13,7 @@ use crate::events;
 use crate::pem;
 use crate::running::Running;
 use metrics_exporter_prometheus::PrometheusHandle;
+use replication_ledger::Version;
 use replication_raft::{
     Cluster, DiskLedger, Foundations, MemberOptions, ReplicationError, SystemClock, TransportError,
 };
@@ -64,6 +65,7 @@ pub async fn serve(
     let transport = pem::peer_transport(config.peer.tls.as_ref())?;
     let listeners = config.dhcp.as_ref().map(bind_dhcp).transpose()?;
     let leasequery = Leasequery::open(&config.leasequery)?;
+    pretend_version();
     let directory = DataDirectory::open(&config.data_dir, config.id)?;
     let (log, ledger) = open_stores(directory.path()).await?;
     let foundations = Foundations {
@@ -167,6 +169,15 @@ impl Leasequery {
         let archive = running.0.clone();
         server_net::run_leasequery(self.listeners, archive, me, self.tls)
             .map_err(ServeError::Leasequery)
+    }
+}
+
+/// For the tests of rolling upgrades (docs/decisions/0007): a member of a release that differs in nothing but its version.
+fn pretend_version() {
+    let given = std::env::var("LEASEHOLD_PRETEND_VERSION").ok();
+    if let Some(version) = given.and_then(|text| text.parse().ok()) {
+        storage::encoding::pretend_newest(Version(version));
+        tracing::warn!(event = events::VERSION_PRETENDED, version);
     }
 }
 

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::ledger_store::{CommittedEntry, EntryContent};
     use replication_ledger::{
-        Batch, Command, LedgerView, MemberId, Parcel, Role, Session, Stamp, Timestamp,
+        Batch, Command, LedgerView, MemberId, Parcel, Role, Session, Stamp, Timestamp, Version,
     };
 
     fn origin() -> BackupOrigin {
@@ -131,7 +131,7 @@ mod tests {
             commands: vec![enroll],
         };
         let stamp = Stamp::of(Timestamp::from_seconds(3));
-        let batch = encoding::encode_batch(&Batch { stamp, parcels: vec![parcel] });
+        let batch = encoding::encode_batch(Version::FIRST, &Batch { stamp, parcels: vec![parcel] });
         let content = EntryContent::Batch(batch.into());
         let entry = CommittedEntry { index: 4, position: vec![4], content };
         store.apply_all(vec![entry]).expect("applies");

@@ -11,7 +11,7 @@ use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
 use crate::{StorageError, encoding};
-use replication_ledger::{Binding, Globals, Settings};
+use replication_ledger::{Binding, Globals, Settings, Version};
 use rocksdb::{DB, IteratorMode};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -65,7 +65,8 @@ impl LedgerStore {
         let globals = value(schema::GLOBALS)?;
         let globals = globals.unwrap_or_else(|| encoding::encode_globals(&Globals::default()));
         let settings = value(schema::SETTINGS)?;
-        let settings = settings.unwrap_or_else(|| encoding::encode(&Settings::default()));
+        let settings = settings
+            .unwrap_or_else(|| encoding::encode_settings(Version::FIRST, &Settings::default()));
         let all = |name| Ok(snapshot.iterator_cf(column_family(&db, name)?, IteratorMode::Start));
         let bindings = all(schema::BINDINGS)?.map(|record| match record {
             Ok((_, value)) => Ok(value),
@@ -184,6 +185,8 @@ pub(crate) struct SnapshotReader {
     head: Head,
     globals: Vec<u8>,
     settings: Vec<u8>,
+    /// What was in force when it was written.
+    version: Version,
     kind: u8,
     group: Vec<u8>,
     next: usize,
@@ -202,7 +205,7 @@ impl SnapshotReader {
         let (HEAD, head) = read_frame(&mut file)? else { return Err(DAMAGED) };
         let (GLOBALS, globals) = read_frame(&mut file)? else { return Err(DAMAGED) };
         let (SETTINGS, settings) = read_frame(&mut file)? else { return Err(DAMAGED) };
-        encoding::decode_globals(&globals)?;
+        let Globals { version, .. } = encoding::decode_globals(&globals)?;
         encoding::decode::<Settings>(&settings, "network configuration of a snapshot")?;
         let head = encoding::decode(&head, "the head of a snapshot")?;
         Ok(SnapshotReader {
@@ -210,6 +213,7 @@ impl SnapshotReader {
             head,
             globals,
             settings,
+            version,
             kind: BINDINGS,
             group: Vec::new(),
             next: 0,
@@ -287,10 +291,11 @@ pub(crate) fn fill(
 ) -> Result<(), StorageError> {
     let mut batch = rocksdb::WriteBatch::default();
     let identifiers = column_family(db, schema::IDENTIFIERS)?;
+    let version = records.version;
     for record in records {
         match record? {
             SnapshotRecord::Binding(binding) => {
-                Record::of(&binding, Replaces::Nothing).write(db, &mut batch)?;
+                Record::of(version, &binding, Replaces::Nothing).write(db, &mut batch)?;
             }
             SnapshotRecord::Identifier(key) => batch.put_cf(identifiers, key, []),
         }

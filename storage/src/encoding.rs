@@ -1,33 +1,52 @@
 //! Records as bytes, by version.
 //!
-//! The only file that knows bincode. Every encoded value begins with one octet that names its version, so that
-//! the encoding can be replaced; the golden vectors in the tests hold it still. Up to 0.2 another version is refused, not converted.
+//! The only file that knows bincode. Every encoded value begins with one octet that names its version; the golden vectors in the tests
+//! hold it still. What other members read, or this one after it was set back to the release before, is written in the version that is in force
+//! in the cluster ([`replication_ledger::Globals::version`]); what is read may be of any version of [`readable`] (docs/decisions/0007).
 
 use crate::StorageError;
-use replication_ledger::{Batch, Binding, Globals, JournalRecord, Parcel, Stamp};
+use replication_ledger::{
+    Batch, Binding, Globals, JournalRecord, Parcel, Settings, Stamp, Version,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
-/// The version written now, and the only one read. 2: leasequery settings grew. 3: what members do without a quorum;
-/// settings about clients; which promise a release ends.
-const VERSION: u8 = 3;
+/// The newest version that this program reads and writes. 2: leasequery settings grew. 3: what members do without a quorum;
+/// settings about clients; which promise a release ends. 4: the version itself; classes, pools and names of clients.
+const NEWEST: Version = Version(4);
+
+static PRETENDED: OnceLock<Version> = OnceLock::new();
+
+/// The versions that this program reads.
+pub fn readable() -> RangeInclusive<Version> {
+    Version::FIRST..=PRETENDED.get().copied().unwrap_or(NEWEST)
+}
+
+/// Makes this process one of another release, which differs in nothing but its version: for the tests of rolling upgrades. Once, before
+/// anything is read or written; versions below [`Version::FIRST`] are ignored.
+pub fn pretend_newest(version: Version) {
+    // A second call changes nothing: what was written meanwhile has the first one's version.
+    let _ = PRETENDED.set(version.max(Version::FIRST));
+}
 
 /// A log entry as the same bytes in the leader, the log, on the wire and in the followers.
-pub fn encode_batch(batch: &Batch) -> Vec<u8> {
-    encode(batch)
+pub fn encode_batch(version: Version, batch: &Batch) -> Vec<u8> {
+    encode_in(version, batch)
 }
 
 /// A parcel as it stands inside an encoded batch: encoded once, by the member that proposes it.
-pub fn encode_parcel(parcel: &Parcel) -> Vec<u8> {
+pub fn encode_parcel(version: Version, parcel: &Parcel) -> Vec<u8> {
     // No version octet: the batch around it has one. Our own types always encode.
-    let mut bytes = encode(parcel);
+    let mut bytes = encode_in(version, parcel);
     bytes.remove(0);
     bytes
 }
 
-/// [`encode_batch`] of parcels that are encoded already: the leader puts its stamp before them and decodes none.
-pub fn encode_batch_of<P: AsRef<[u8]>>(stamp: Stamp, parcels: &[P]) -> Vec<u8> {
-    let mut bytes = encode(&(stamp, parcels.len()));
+/// [`encode_batch`] of parcels that are encoded in this version already: the leader puts its stamp before them and decodes none.
+pub fn encode_batch_of<P: AsRef<[u8]>>(version: Version, stamp: Stamp, parcels: &[P]) -> Vec<u8> {
+    let mut bytes = encode_in(version, &(stamp, parcels.len()));
     bytes.reserve(parcels.iter().map(|parcel| parcel.as_ref().len()).sum());
     for parcel in parcels {
         bytes.extend_from_slice(parcel.as_ref());
@@ -42,8 +61,8 @@ pub fn decode_batch(bytes: &[u8]) -> Result<Batch, StorageError> {
 }
 
 /// A binding.
-pub fn encode_binding(binding: &Binding) -> Vec<u8> {
-    encode(binding)
+pub fn encode_binding(version: Version, binding: &Binding) -> Vec<u8> {
+    encode_in(version, binding)
 }
 
 /// # Errors
@@ -52,9 +71,9 @@ pub fn decode_binding(bytes: &[u8]) -> Result<Binding, StorageError> {
     decode(bytes, "binding")
 }
 
-/// Everything of a ledger but its bindings.
+/// Everything of a ledger but its bindings, in the version that it names.
 pub fn encode_globals(globals: &Globals) -> Vec<u8> {
-    encode(globals)
+    encode_in(globals.version, globals)
 }
 
 /// # Errors
@@ -63,9 +82,14 @@ pub fn decode_globals(bytes: &[u8]) -> Result<Globals, StorageError> {
     decode(bytes, "members, settings and ownership")
 }
 
+/// The network configuration.
+pub fn encode_settings(version: Version, settings: &Settings) -> Vec<u8> {
+    encode_in(version, settings)
+}
+
 /// A record of the journal of isolated mode.
-pub fn encode_journal_record(record: &JournalRecord) -> Vec<u8> {
-    encode(record)
+pub fn encode_journal_record(version: Version, record: &JournalRecord) -> Vec<u8> {
+    encode_in(version, record)
 }
 
 /// # Errors
@@ -74,9 +98,13 @@ pub fn decode_journal_record(bytes: &[u8]) -> Result<JournalRecord, StorageError
     decode(bytes, "journal record")
 }
 
-/// Any other value that must outlive the process or cross to another member.
+/// Any other value that must outlive the process or cross to another member: in the oldest version, which every program reads.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+    encode_in(Version::FIRST, value)
+}
+
+fn encode_in<T: Serialize>(version: Version, value: &T) -> Vec<u8> {
+    let mut bytes = vec![version.0];
     let config = bincode::config::standard();
     // Writing to memory cannot fail, and our types refuse no value.
     bincode::serde::encode_into_std_write(value, &mut bytes, config)
@@ -92,8 +120,10 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, StorageError> {
     let corrupt = StorageError::Corrupt { what };
     let Some((&found, record)) = bytes.split_first() else { return Err(corrupt) };
-    if found != VERSION {
-        return Err(StorageError::ForeignEncoding { what, found, expected: VERSION });
+    let readable = readable();
+    if !readable.contains(&Version(found)) {
+        let (oldest, newest) = (readable.start().0, readable.end().0);
+        return Err(StorageError::ForeignEncoding { what, found, oldest, newest });
     }
     let config = bincode::config::standard();
     match bincode::serde::decode_from_slice(record, config) {
@@ -117,6 +147,8 @@ mod tests {
         Session, Stamp, Timestamp,
     };
     use std::net::Ipv4Addr;
+
+    const V4: Version = Version(4);
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -239,9 +271,10 @@ mod tests {
     fn packing_encoded_parcels_is_encoding_the_batch() {
         let check = |parcels_len: usize| {
             let parcels = vec![batch().parcels.remove(0); parcels_len];
-            let encoded: Vec<Vec<u8>> = parcels.iter().map(encode_parcel).collect();
+            let encoded: Vec<Vec<u8>> =
+                parcels.iter().map(|parcel| encode_parcel(V4, parcel)).collect();
             let batch = Batch { stamp: batch().stamp, parcels };
-            assert_eq!(encode_batch_of(batch.stamp, &encoded), encode_batch(&batch));
+            assert_eq!(encode_batch_of(V4, batch.stamp, &encoded), encode_batch(V4, &batch));
         };
         check(0);
         check(1);
@@ -250,39 +283,39 @@ mod tests {
 
     /// If this fails, the bytes changed: the version must change with them.
     #[test]
-    fn version_3_is_what_it_always_was() {
-        assert_eq!(hex(&encode_batch(&batch())), GOLDEN_BATCH);
-        assert_eq!(hex(&encode_binding(&contract::sample())), GOLDEN_BINDING);
+    fn version_4_is_what_it_always_was() {
+        assert_eq!(hex(&encode_batch(V4, &batch())), GOLDEN_BATCH);
+        assert_eq!(hex(&encode_binding(V4, &contract::sample())), GOLDEN_BINDING);
         assert_eq!(hex(&encode(&leasequery())), GOLDEN_LEASEQUERY);
-        assert_eq!(hex(&encode_journal_record(&journal_record())), GOLDEN_JOURNAL_RECORD);
-        let record = decode_journal_record(&encode_journal_record(&journal_record()));
+        assert_eq!(hex(&encode_journal_record(V4, &journal_record())), GOLDEN_JOURNAL_RECORD);
+        let record = decode_journal_record(&encode_journal_record(V4, &journal_record()));
         assert_eq!(record.ok(), Some(journal_record()));
         assert_eq!(decode(&encode(&leasequery()), "settings").ok(), Some(leasequery()));
-        assert_eq!(decode_batch(&encode_batch(&batch())).ok(), Some(batch()));
+        assert_eq!(decode_batch(&encode_batch(V4, &batch())).ok(), Some(batch()));
         let binding = contract::sample();
-        assert_eq!(decode_binding(&encode_binding(&binding)).ok(), Some(binding));
+        assert_eq!(decode_binding(&encode_binding(V4, &binding)).ok(), Some(binding));
         let globals = globals();
         assert_eq!(hex(&encode_globals(&globals)), GOLDEN_GLOBALS);
         assert_eq!(decode_globals(&encode_globals(&globals)).ok(), Some(globals));
     }
 
-    const GOLDEN_BATCH: &str = "03fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
+    const GOLDEN_BATCH: &str = "04fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
          0000000100000000000000000000fb100e000a0000fe030101070000";
-    const GOLDEN_GLOBALS: &str = "03000000000101016100010a00000905060107080109000000fb100efb100e0a030000000001\
+    const GOLDEN_GLOBALS: &str = "04000000000101016100010a00000905060107080109000000fb100efb100e0a030000000001\
          010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea010100\
          0000010101020a0000010103040800010200000000010106020000000001000000000000000000\
-         0005060001010201010701090101";
-    const GOLDEN_LEASEQUERY: &str = "03010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
+         000506000101020101070109010104";
+    const GOLDEN_LEASEQUERY: &str = "04010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
-    const GOLDEN_JOURNAL_RECORD: &str = "030102fb2c01020a000001080001020000000001010602000000000100000000\
+    const GOLDEN_JOURNAL_RECORD: &str = "040102fb2c01020a000001080001020000000001010602000000000100000000\
          000000000000fd1076e5cf8b010000fd0068e5cf8b010000110101000106020000000001000000000000000000000a0000fe\
          0301010701680176";
-    const GOLDEN_BINDING: &str = "030a000001050a01111111111111111111010602000000000100000000000000000000\
+    const GOLDEN_BINDING: &str = "040a000001050a01111111111111111111010602000000000100000000000000000000\
          01fbc5060100010100000000090101010201030c01080000";
 
     #[test]
     fn damaged_bytes_are_refused_and_never_panic() {
-        let whole = encode_batch(&batch());
+        let whole = encode_batch(V4, &batch());
         for end in 0..whole.len() {
             assert!(decode_batch(&whole[..end]).is_err(), "cut at {end}");
         }
@@ -292,7 +325,7 @@ mod tests {
         let mut other_version = whole.clone();
         other_version[0] = 1;
         let refused = decode_batch(&other_version).map_err(|error| error.to_string());
-        let said = "batch of commands has encoding version 1, this program needs 3";
+        let said = "batch of commands is written in version 1, and this program reads versions 4 to 4: run the release that wrote it, or a later one";
         assert_eq!(refused, Err(said.into()));
         for position in 0..whole.len() {
             for bit in 0..8 {

@@ -64,14 +64,19 @@ pub enum StorageError {
         what: &'static str,
     },
     /// Bytes on disk, or from another member, are those of another version of this program.
-    #[error("{what} has encoding version {found}, this program needs {expected}")]
+    #[error(
+        "{what} is written in version {found}, and this program reads versions {oldest} to {newest}: run the release that wrote it, \
+         or a later one"
+    )]
     ForeignEncoding {
         /// What they are.
         what: &'static str,
         /// Their version.
         found: u8,
-        /// The version that this program reads.
-        expected: u8,
+        /// The first version that this program reads.
+        oldest: u8,
+        /// The last one.
+        newest: u8,
     },
     /// An entry that would leave a hole in the log, or one that is missing from it.
     #[error("the log has no place for, or does not hold, entry {index}")]

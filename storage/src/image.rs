@@ -6,7 +6,7 @@ use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
 use crate::{IndexKey, StorageError, encoding};
-use replication_ledger::{Binding, BindingKey, Globals};
+use replication_ledger::{Binding, BindingKey, Globals, Version};
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -23,10 +23,10 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn of(binding: &Binding, replaces: Replaces) -> Record {
+    pub(crate) fn of(version: Version, binding: &Binding, replaces: Replaces) -> Record {
         Record {
             address: binding.address,
-            value: encoding::encode_binding(binding),
+            value: encoding::encode_binding(version, binding),
             index_keys: match replaces {
                 Replaces::SameKeys => Vec::new(),
                 Replaces::Nothing | Replaces::OtherKeys => index_keys(binding),

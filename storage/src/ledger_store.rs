@@ -375,7 +375,8 @@ impl LedgerStore {
                 break;
             }
             for record in records {
-                Record::of(&record.binding, record.replaces).write(db, &mut batch)?;
+                Record::of(beginning.version, &record.binding, record.replaces)
+                    .write(db, &mut batch)?;
             }
         }
         db.write_opt(batch, &without_wal())

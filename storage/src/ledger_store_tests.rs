@@ -2,7 +2,7 @@ use super::*;
 use crate::snapshot_summary;
 use replication_ledger::{
     AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, Parcel, Prefix,
-    Role, Session, Settings, Subnet, Timestamp, invariants,
+    Role, Session, Settings, Subnet, Timestamp, Version, invariants,
 };
 
 const SERVER: MemberId = MemberId(1);
@@ -15,7 +15,7 @@ pub(crate) fn entry(index: u64, commands: Vec<Command>) -> CommittedEntry {
     CommittedEntry {
         index,
         position: index.to_be_bytes().to_vec(),
-        content: EntryContent::Batch(encoding::encode_batch(&batch).into()),
+        content: EntryContent::Batch(encoding::encode_batch(Version::FIRST, &batch).into()),
     }
 }
 

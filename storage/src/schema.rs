@@ -9,7 +9,7 @@ pub(crate) mod log {
     use rocksdb::{ColumnFamilyDescriptor, DBCompressionType, Options};
 
     /// Version of this layout and of what it holds; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 3;
+    pub(crate) const FORMAT_VERSION: u32 = 4;
 
     /// Column family: index (u64) → entry.
     pub(crate) const ENTRIES: &str = "entries";
@@ -121,7 +121,7 @@ pub(crate) mod ledger {
     use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
 
     /// Version of this layout and of what it holds; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 3;
+    pub(crate) const FORMAT_VERSION: u32 = 4;
 
     /// Column family: address (4 octets) → binding.
     pub(crate) const BINDINGS: &str = "bindings";

@@ -11,6 +11,7 @@ mod packets;
 mod reconciliation;
 mod takeover;
 mod truth;
+mod upgrade;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -19,13 +19,13 @@ use crate::machine_alone;
 const ACKS_BETWEEN: u64 = 200;
 
 /// New clients and renewals, through one relay agent that sends to every server.
-struct Load {
+pub(crate) struct Load {
     background: Background,
     acks: PathBuf,
 }
 
 impl Load {
-    fn start(cluster: &Cluster) -> Result<Load> {
+    pub(crate) fn start(cluster: &Cluster) -> Result<Load> {
         let acks = cluster.folder().join("acks");
         let mut options = LoadOptions::new(cluster.servers(), cluster.relay_address(1));
         options.work = "dora=1,renew=1".parse().map_err(anyhow::Error::msg)?;
@@ -41,7 +41,7 @@ impl Load {
     }
 
     /// Waits until the ACK file has grown by so many lines (each is longer than 100 octets).
-    fn goes_on(&self, after: &str) -> Result<()> {
+    pub(crate) fn goes_on(&self, after: &str) -> Result<()> {
         let length = || std::fs::metadata(&self.acks).map_or(0, |file| file.len());
         let start = length();
         wait::until(&format!("service after {after}"), wait::PATIENCE, || {
@@ -50,7 +50,7 @@ impl Load {
     }
 
     /// Every exchange came to its end, no client was refused, and every member knows every promise.
-    fn ends_well(self, cluster: &Cluster) -> Result<()> {
+    pub(crate) fn ends_well(self, cluster: &Cluster) -> Result<()> {
         let summary = self.background.stop()?;
         println!(
             "{} exchanges, {} packets sent again, longest wait {:.0} ms",
@@ -78,7 +78,7 @@ fn nothing_is_lost(cluster: &Cluster, acks: &Path) -> Result<()> {
 }
 
 /// What a member says of the cluster.
-fn status(at: &Member) -> Result<Value> {
+pub(crate) fn status(at: &Member) -> Result<Value> {
     let (status, body) = at.get("/v1/cluster")?;
     ensure!(status == 200, "/v1/cluster: {status} {body}");
     Ok(serde_json::from_str(&body)?)
@@ -92,7 +92,7 @@ fn seen(at: &Member, id: u64) -> Result<Value> {
 }
 
 /// Waits until a member votes and has clients and addresses of its own.
-fn has_its_share(at: &Member, id: u64) -> Result<()> {
+pub(crate) fn has_its_share(at: &Member, id: u64) -> Result<()> {
     wait::until("share of a member", wait::PATIENCE, || {
         let member = seen(at, id).ok()?;
         let has = |key: &str| member[key].as_u64().is_some_and(|count| count > 0);
@@ -108,7 +108,7 @@ fn voters(at: &Member) -> Result<Vec<u64>> {
 }
 
 /// Drains a member, stops it, starts it and brings it back, all under the load.
-fn away_and_back(cluster: &mut Cluster, load: &Load, leaves: usize) -> Result<()> {
+pub(crate) fn away_and_back(cluster: &mut Cluster, load: &Load, leaves: usize) -> Result<()> {
     let id = cluster.members[leaves].id.to_string();
     let stays = (0..cluster.members.len()).find(|place| *place != leaves).context("another")?;
     cluster.members[stays].succeed(&["cluster", "drain", &id])?;
@@ -258,7 +258,7 @@ fn a_dead_member_is_replaced_by_an_empty_one_under_load() -> Result<()> {
     load.ends_well(&cluster).with_context(|| cluster.last_words())
 }
 
-fn join(cluster: &Cluster, place: usize) -> Result<()> {
+pub(crate) fn join(cluster: &Cluster, place: usize) -> Result<()> {
     let token = cluster.join_token()?;
     cluster.join(&cluster.members[place], &token)
 }

@@ -127,6 +127,8 @@ pub struct Cluster {
     pub settled_index: u64,
     /// The revision of the configuration in force.
     pub config_revision: u64,
+    /// The version in which members write; it rises when all of them read a higher one.
+    pub version: u8,
     /// Addresses that new clients can get, over all pools.
     pub free_addresses: u64,
     /// Addresses that were ever found promised to two clients; `GET /v1/conflicts` lists the newest.
@@ -183,6 +185,8 @@ pub struct Member {
     pub reason: Option<String>,
     /// How many of the 256 shares of the clients it answers.
     pub buckets: u64,
+    /// The last version that its program reads; null if it is not heard.
+    pub reads_version: Option<u8>,
     /// How far its drain has come; null if it is not drained.
     pub drain: Option<Drain>,
 }
@@ -269,6 +273,7 @@ impl Cluster {
             mode: seen.mode.map(|mode| mode.as_str().to_owned()),
             reason: seen.mode.and_then(reason_of),
             buckets: buckets(seen.id),
+            reads_version: seen.newest.map(|version| version.0),
             drain: seen.drain.map(Drain::of),
         };
         let members: Vec<Member> = status.members.iter().map(member).collect();
@@ -284,6 +289,7 @@ impl Cluster {
             applied_index: status.applied_index,
             settled_index: status.settled_index,
             config_revision: globals.settings.revision,
+            version: globals.version.0,
             free_addresses: members.iter().map(|member| member.free_addresses).sum(),
             conflicts: globals.conflicts,
             members,

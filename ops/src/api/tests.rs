@@ -151,6 +151,7 @@ impl Replica for Alone {
                 clock_skew_seconds: None,
                 round_trip_seconds: None,
                 mode: Some(self.mode()),
+                newest: None,
                 drain: self.drain_of(MemberId(1)),
             }],
         }

@@ -234,6 +234,7 @@ fn show(cluster: &dto::Cluster, form: Form) -> Result<()> {
         );
         println!("config     revision {}", cluster.config_revision);
         println!("free       {}", cluster.free_addresses);
+        println!("version    {}{}", cluster.version, waits_for(cluster));
         if cluster.conflicts > 0 {
             println!("conflicts  {}; `leasehold lease conflicts` lists them", cluster.conflicts);
         }
@@ -282,6 +283,18 @@ impl Row for dto::Member {
     }
 }
 
+/// Whom a higher version waits for, while members of two releases run together.
+fn waits_for(cluster: &dto::Cluster) -> String {
+    let reads = |member: &dto::Member| member.reads_version.unwrap_or(0);
+    let Some(newest) = cluster.members.iter().map(reads).max() else { return String::new() };
+    let older = cluster.members.iter().filter(|member| reads(member) < newest);
+    let names: Vec<&str> = older.map(|member| member.name.as_str()).collect();
+    match newest > cluster.version && !names.is_empty() {
+        true => format!("; {newest} when {} can read it too", names.join(" and ")),
+        false => String::new(),
+    }
+}
+
 fn mode_of(member: &dto::Member) -> String {
     let mode = member.mode.clone().unwrap_or_default();
     match &member.reason {
@@ -311,8 +324,23 @@ mod tests {
             mode: contact.then(|| "quorum".to_owned()),
             reason: None,
             buckets: 128,
+            reads_version: contact.then_some(4),
             drain: None,
         }
+    }
+
+    #[test]
+    fn a_version_says_whom_it_waits_for() {
+        let check = |reads: [Option<u8>; 2], expected: &str| {
+            let member = |(id, reads_version)| dto::Member { reads_version, ..member(id, true) };
+            let members = (1..).zip(reads).map(member).collect();
+            let cluster = dto::Cluster { members, version: 4, ..dto::Cluster::default() };
+            assert_eq!(waits_for(&cluster), expected);
+        };
+        check([Some(4), Some(4)], "");
+        check([Some(5), Some(4)], "; 5 when m2 can read it too");
+        check([Some(5), None], "; 5 when m2 can read it too");
+        check([Some(5), Some(5)], "");
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             Command::Merge(record) => self.merge(*record),
             Command::AssertPartnerDown(assertion) => self.assert_partner_down(*assertion),
             Command::Drain { member, draining } => self.drain(member, draining),
+            Command::RaiseVersion { version } => Ok(self.raise_version(version)),
         }
     }
 

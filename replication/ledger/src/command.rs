@@ -2,7 +2,7 @@
 
 use crate::{
     BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, Octets, PartnerDown,
-    ReservationKey, Role, Session, Settings, Timestamp,
+    ReservationKey, Role, Session, Settings, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -141,6 +141,11 @@ pub enum Command {
         member: MemberId,
         /// Away from it, or back.
         draining: bool,
+    },
+    /// Every member reads this version: it is written from here on. Ignored unless it is higher than what is in force.
+    RaiseVersion {
+        /// The new one.
+        version: Version,
     },
 }
 

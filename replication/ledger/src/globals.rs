@@ -1,7 +1,7 @@
 //! What the ledger knows besides bindings: small, read on every packet, stored whole.
 
 use crate::{
-    Assertion, BucketMap, Conflict, Holders, MemberId, Session, Settings, Stamp, Timestamp,
+    Assertion, BucketMap, Conflict, Holders, MemberId, Session, Settings, Stamp, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -88,6 +88,8 @@ pub struct Globals {
     pub assertion: Option<Assertion>,
     /// Members that are to have neither buckets nor free space.
     pub draining: BTreeSet<MemberId>,
+    /// In which version everything is written. It only ever rises.
+    pub version: Version,
 }
 
 impl Globals {

@@ -49,6 +49,7 @@ pub mod teeth;
 #[cfg(not(feature = "teeth"))]
 #[allow(dead_code, reason = "some rules are broken only in the simulation")]
 mod teeth;
+mod version;
 pub mod view;
 
 pub use apply::{apply, may_bind};
@@ -87,4 +88,5 @@ pub use reservations::{Reservation, ReservationKey};
 pub use reuse::{authority_over, settled_everywhere};
 pub use settings::{AddressRange, LeaseTimes, OptionValue, Prefix, Settings, Subnet};
 pub use stamp::{Stamp, Timestamp};
+pub use version::Version;
 pub use view::{LedgerTable, LedgerView};

@@ -75,7 +75,8 @@ impl Narrowing {
             | Command::Enroll { .. }
             | Command::Settle { .. }
             | Command::SetBuckets { .. }
-            | Command::Drain { .. } => {}
+            | Command::Drain { .. }
+            | Command::RaiseVersion { .. } => {}
         }
     }
 

@@ -31,7 +31,8 @@ use crate::types::MemberAddress;
 use openraft::{AsyncRuntime, Instant, Raft};
 use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
-    Command, MemberId, MemberView, Mode, Outcome, PastLost, PastWithJournal, Role, SilentReason,
+    Command, LedgerView, MemberId, MemberView, Mode, Outcome, PastLost, PastWithJournal, Role,
+    SilentReason,
 };
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -111,7 +112,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
         // Before anything else has looked at the log or the ledger.
         let asserting = survivor::work_off(&log, &*ledger, &identity, &own).await?;
         let superseded = superseded::was_superseded(&*log)?;
-        let proposer = Proposer::new(me, Arc::clone(&log));
+        _ = identity.in_force.set(ledger.view().globals().version);
+        let proposer = Proposer::new(me, Arc::clone(&log), Arc::clone(&identity.in_force));
         let blocks = Blocks::load(Arc::clone(&log))?;
         let anchor = Anchor::load(Arc::clone(&log), Arc::clone(&clock))?;
         let log_changes: Arc<AtomicU64> = Arc::default();
@@ -437,6 +439,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
                 clock_skew_nanos: heard.map_or(0, |heard| heard.skew_nanos),
                 round_trip: heard.map_or(Duration::ZERO, |heard| heard.round_trip),
                 heard_ago: heard.map(|heard| heard.heard_at.elapsed()),
+                newest: member.newest_of(id),
                 drain: member.drain_progress(id),
             }
         });

@@ -2,7 +2,7 @@
 
 use crate::drain::DrainProgress;
 use crate::error::ClusterId;
-use replication_ledger::{MemberId, Mode, Role};
+use replication_ledger::{MemberId, Mode, Role, Version};
 use std::time::Duration;
 
 /// What `cluster status` shows.
@@ -67,6 +67,8 @@ pub struct MemberStatus {
     pub round_trip: Duration,
     /// How long ago it was heard.
     pub heard_ago: Option<Duration>,
+    /// The last version that its program reads (docs/decisions/0007), if it is in contact.
+    pub newest: Option<Version>,
     /// How far its drain has come; none if it is not drained.
     pub drain: Option<DrainProgress>,
 }

@@ -23,7 +23,10 @@ use crate::transport::PeerClock;
 use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
-use replication_ledger::{BootStamp, MemberId, Mode, Session, SilentReason, Stamp, Timestamp};
+use replication_ledger::{
+    BootStamp, MemberId, Mode, Session, SilentReason, Stamp, Timestamp, Version,
+};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -37,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) last_log_index: u64,
     pub(crate) applied_index: u64,
     pub(crate) settled_index: u64,
+    /// The last version that it reads.
+    pub(crate) newest: Version,
     /// Set by a leader: how long ago a quorum last confirmed it.
     pub(crate) quorum_age: Option<Duration>,
     /// The sender's boot clock; a leader gives it back when it counts (`anchor.rs`).
@@ -67,7 +72,7 @@ impl Report {
             writer.u64(self.member.0).u64(self.clock.wall_nanos).u64(self.clock.boot_nanos);
             writer.u64(self.session.0).u8(mode);
             writer.u64(self.last_log_index).u64(self.applied_index).u64(self.settled_index);
-            writer.option(self.quorum_age, |writer, age| {
+            writer.u8(self.newest.0).option(self.quorum_age, |writer, age| {
                 writer.u64(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
             });
             writer.boot_stamp(self.stamp).option(self.echo, |writer, echo| {
@@ -84,6 +89,7 @@ impl Report {
         let mode = MODES.get(usize::from(reader.u8()?)).copied().ok_or(reader.malformed())?;
         let (last_log_index, applied_index) = (reader.u64()?, reader.u64()?);
         let settled_index = reader.u64()?;
+        let newest = Version(reader.u8()?);
         let quorum_age = reader.option(Reader::u64)?.map(Duration::from_nanos);
         let stamp = reader.boot_stamp()?;
         let echo = reader.option(Reader::boot_stamp)?;
@@ -95,6 +101,7 @@ impl Report {
             last_log_index,
             applied_index,
             settled_index,
+            newest,
             quorum_age,
             stamp,
             echo,

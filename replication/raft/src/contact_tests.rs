@@ -14,6 +14,7 @@ fn report(member: u64, wall_nanos: u64, quorum_age: Option<Duration>) -> Report 
         last_log_index: 9,
         applied_index: 8,
         settled_index: 7,
+        newest: Version(9),
         quorum_age,
         stamp: BootStamp { boot_id: 5, at: replication_ledger::BootTime(-6) },
         echo: quorum_age.map(|_| BootStamp { boot_id: 7, at: replication_ledger::BootTime(8) }),

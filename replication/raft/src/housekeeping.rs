@@ -42,6 +42,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 commands.extend(self.lost_servers(since));
                 commands.extend(self.plan_as_leader());
                 self.promote_learners().await;
+                commands.extend(self.raised_version());
             }
             if *self.mode.read() == Mode::Quorum && self.is_server() {
                 let held = Arc::clone(&self.held.read());

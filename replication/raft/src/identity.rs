@@ -5,12 +5,13 @@ use crate::codec::{self, Reader};
 use crate::error::{HandshakeRefusal, ReplicationError, TransportError};
 use crate::rpc::Introduce;
 use crate::transport::{CertificateCheck, Hello, Lane, Lineage, PeerClock};
+use crate::version::InForce;
 use bytes::Bytes;
 use parking_lot::RwLock;
-use replication_ledger::{MemberId, Role, Session};
+use replication_ledger::{MemberId, Role, Session, Version};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use storage::{LogStore, StorageError};
+use storage::{LogStore, StorageError, encoding};
 use tokio::sync::oneshot;
 
 /// Mark: the member id that this data directory belongs to.
@@ -36,6 +37,8 @@ pub(crate) struct Identity {
     pub(crate) clock: Arc<SteadyClock>,
     log: Arc<dyn LogStore>,
     lineage: RwLock<Option<(Lineage, Origin)>>,
+    /// What this member writes.
+    pub(crate) in_force: Arc<InForce>,
     /// Removed members: they are told so, instead of being left to call for elections.
     removed: RwLock<BTreeSet<MemberId>>,
 }
@@ -65,7 +68,8 @@ impl Identity {
         }
         let lineage = log.mark(LINEAGE)?.map(read_lineage).transpose()?;
         let (lineage, removed) = (RwLock::new(lineage), RwLock::default());
-        Ok(Identity { me, role, clock, log, lineage, removed })
+        let in_force = Arc::default();
+        Ok(Identity { me, role, clock, log, lineage, in_force, removed })
     }
 
     pub(crate) fn lineage(&self) -> Option<Lineage> {
@@ -157,6 +161,7 @@ impl Identity {
 impl Introduce for Identity {
     fn hello(&self, lane: Lane, target: Option<MemberId>) -> Hello {
         Hello {
+            versions: (self.version(), *encoding::readable().end()),
             lane,
             lineage: self.lineage(),
             member: self.me,
@@ -164,6 +169,10 @@ impl Introduce for Identity {
             role: self.role,
             clock: self.peer_clock(),
         }
+    }
+
+    fn version(&self) -> Version {
+        self.in_force.get()
     }
 
     fn check(&self, theirs: &Hello, target: Option<MemberId>) -> Result<(), TransportError> {
@@ -250,6 +259,7 @@ mod tests {
         let log = Arc::new(MemoryLogStore::synchronous());
         let identity = identity(&log, 1).await.expect("loads");
         let hello = Hello {
+            versions: (Version::FIRST, Version::FIRST),
             lane: Lane::Control,
             lineage: Some(lineage(7, 0)),
             member: MemberId(2),

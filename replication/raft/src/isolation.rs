@@ -31,8 +31,8 @@ use openraft::AsyncRuntime;
 use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
     Alone, BootTime, Bound, Command, JournalRecord, LedgerView, MemberId, MemberView, Moment,
-    Narrowing, Outcome, Refusal, Role, Session, VoterStanding, merged_sequence, plan_merges,
-    voter_standing,
+    Narrowing, Outcome, Refusal, Role, Session, Version, VoterStanding, merged_sequence,
+    plan_merges, voter_standing,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -307,7 +307,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let drawn = drawn.as_mut().filter(|drawn| drawn.alone.session() == session)?;
         let (bound, _) = self.bound_of(drawn, view);
         let (records, outcomes) = (Vec::new(), Vec::with_capacity(commands.len()));
-        let mut recorded = Recorded { session, records, outcomes, answer_before: None };
+        let version = view.globals().version;
+        let mut recorded = Recorded { version, session, records, outcomes, answer_before: None };
         for command in commands {
             let now = self.clock.moment();
             let judged = judge(command, &mut drawn.alone, view, bound, now);
@@ -371,6 +372,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
 /// What came of a batch of commands.
 struct Recorded {
+    /// What they are written in.
+    version: Version,
     session: Session,
     records: Vec<JournalRecord>,
     outcomes: Vec<Result<Outcome, ProposeError>>,
@@ -436,11 +439,11 @@ impl Recorded {
         teller: Arc<Mutex<Option<OnOutcome>>>,
         none: Vec<Result<Outcome, ProposeError>>,
     ) -> (Vec<(u64, Bytes)>, OnDurable) {
-        let Recorded { session, records, outcomes, answer_before } = self;
+        let Recorded { version, session, records, outcomes, answer_before } = self;
         let last = records.last().map_or(0, |record| record.sequence);
-        let encoded = records
-            .iter()
-            .map(|record| (record.sequence, encoding::encode_journal_record(record).into()));
+        let encoded = records.iter().map(|record| {
+            (record.sequence, encoding::encode_journal_record(version, record).into())
+        });
         let (shared, clock) = (Arc::clone(&isolation.shared), Arc::clone(&isolation.clock));
         let on_durable = Box::new(move |durable: Result<(), StorageError>| {
             if durable.is_ok() {

@@ -57,6 +57,7 @@ mod survivor;
 pub mod transport;
 mod types;
 
+mod version;
 pub use clock::{Clock, Entropy, ManualClock, SteadyClock, SystemClock};
 pub use cluster::{Cluster, Foundations, MemberOptions};
 pub use cluster_status::{ClusterStatus, MemberStatus};

@@ -29,7 +29,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use storage::LogStore;
+use storage::{LogStore, encoding};
 use tokio::sync::Notify;
 
 /// openraft's handle with our types.
@@ -187,6 +187,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             last_log_index: metrics.last_log_index.unwrap_or(0),
             applied_index: metrics.last_applied.map_or(0, |id| id.index),
             settled_index: self.settled_index.load(Ordering::Acquire),
+            newest: *encoding::readable().end(),
             quorum_age: self.quorum_age(&metrics),
             stamp: self.anchor.stamp(),
             echo: None,

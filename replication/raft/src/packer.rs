@@ -55,11 +55,13 @@ impl Packer {
         if state.in_flight >= limits::ENTRIES_IN_FLIGHT_MAX || state.waiting.is_empty() {
             return None;
         }
-        let (mut parcels, mut commands, mut bytes) = (Vec::new(), 0, 0);
+        let (mut parcels, mut commands, mut bytes) = (Vec::<EncodedParcel>::new(), 0, 0);
         while let Some(next) = state.waiting.front() {
             let fits = commands + next.commands_len <= limits::ENTRY_COMMANDS_MAX
                 && bytes + next.bytes.len() <= limits::ENTRY_BYTES_MAX;
-            if !fits && !parcels.is_empty() {
+            // One octet says for a whole entry what it is written in.
+            let differs = parcels.first().is_some_and(|first| first.version != next.version);
+            if differs || !fits && !parcels.is_empty() {
                 break;
             }
             commands += next.commands_len;
@@ -71,7 +73,8 @@ impl Packer {
         drop(state);
         metrics::entry_packed(commands);
         // The stamp is taken last, so that it is as late as what it covers.
-        let batch = encoding::encode_batch_of(stamp(), &parcels).into();
+        let version = parcels.first().map(|parcel| parcel.version).unwrap_or_default();
+        let batch = encoding::encode_batch_of(version, stamp(), &parcels).into();
         Some(Packed { batch, parcels })
     }
 
@@ -101,11 +104,12 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replication_ledger::Timestamp;
+    use replication_ledger::{Timestamp, Version};
 
     fn parcel(commands_len: usize, bytes_len: usize) -> EncodedParcel {
         let bytes = Bytes::from(vec![0; bytes_len]);
-        EncodedParcel { bytes, commands_len, names_loss: false }
+        let version = Version::FIRST;
+        EncodedParcel { bytes, version, commands_len, names_loss: false }
     }
 
     fn pack(packer: &Packer) -> Option<usize> {
@@ -124,6 +128,19 @@ mod tests {
         check(1, limits::ENTRY_BYTES_MAX / 4, 4);
         // A parcel larger than any entry goes alone rather than never.
         check(1, limits::ENTRY_BYTES_MAX * 2, 1);
+    }
+
+    #[test]
+    fn an_entry_is_written_in_one_version() {
+        let packer = Packer::default();
+        let versions = [4, 4, 5, 4]
+            .map(|version| EncodedParcel { version: Version(version), ..parcel(1, 10) });
+        assert!(packer.push(versions.to_vec()));
+        let packed = || {
+            let packed = packer.pack(Stamp::default)?;
+            Some((packed.batch[0], packed.parcels.len()))
+        };
+        assert_eq!([packed(), packed(), packed()], [Some((4, 2)), Some((5, 1)), Some((4, 1))]);
     }
 
     #[test]

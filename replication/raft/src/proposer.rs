@@ -18,8 +18,8 @@
 use crate::error::ProposeError;
 use crate::parcel_bytes::{EncodedParcel, encode_parcel};
 use crate::state_machine::AppliedListener;
+use crate::version::InForce;
 use crate::{limits, metrics};
-use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
 use replication_ledger::{Command, MemberId, Outcome, Parcel, Session, Stamp};
@@ -35,6 +35,7 @@ pub type OnOutcome = Box<dyn FnOnce(Vec<Result<Outcome, ProposeError>>) + Send>;
 pub(crate) struct Proposer<RT: AsyncRuntime> {
     me: MemberId,
     log: Arc<dyn LogStore>,
+    in_force: Arc<InForce>,
     state: Mutex<State<RT>>,
     /// Raised when there is something to send.
     pub(crate) unsent: Notify,
@@ -49,7 +50,7 @@ struct State<RT: AsyncRuntime> {
     /// Applied, but not yet durable here, by log index.
     undurable: VecDeque<(u64, Pending<RT>, Vec<Outcome>)>,
     /// Sent, given up, and perhaps in the log all the same: what it may have done must not be undone alone [AV-I1].
-    unknown: BTreeMap<u64, Bytes>,
+    unknown: BTreeMap<u64, EncodedParcel>,
     unknown_commands: usize,
     /// Set while nothing is taken, and why.
     refusing: Option<ProposeError>,
@@ -67,7 +68,11 @@ struct Pending<RT: AsyncRuntime> {
 const SEQUENCES_PER_SESSION: u64 = 1 << 40;
 
 impl<RT: AsyncRuntime> Proposer<RT> {
-    pub(crate) fn new(me: MemberId, log: Arc<dyn LogStore>) -> Arc<Proposer<RT>> {
+    pub(crate) fn new(
+        me: MemberId,
+        log: Arc<dyn LogStore>,
+        in_force: Arc<InForce>,
+    ) -> Arc<Proposer<RT>> {
         let state = State {
             session: Session(0),
             next_sequence: 0,
@@ -80,7 +85,8 @@ impl<RT: AsyncRuntime> Proposer<RT> {
             refusing: Some(ProposeError::NoQuorum),
         };
         let (state, unsent) = (Mutex::new(state), Notify::new());
-        let proposer = Arc::new(Proposer { me, log: Arc::clone(&log), state, unsent });
+        let proposer = Proposer { me, log: Arc::clone(&log), in_force, state, unsent };
+        let proposer = Arc::new(proposer);
         let weak = Arc::downgrade(&proposer);
         log.listen_durable(Arc::new(move |durable| {
             if let Some(proposer) = weak.upgrade() {
@@ -107,7 +113,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         };
         let parcel = Parcel { member: self.me, session, sequence, commands };
         let now = RT::Instant::now();
-        let parcel = encode_parcel(&parcel);
+        let parcel = encode_parcel(self.in_force.get(), &parcel);
         let pending =
             Pending { parcel, on_outcome, proposed_at: now, sent_at: now, was_sent: false };
         let mut state = self.state.lock();
@@ -240,10 +246,15 @@ impl<RT: AsyncRuntime> Proposer<RT> {
     /// # Errors
     /// Never, unless this program contradicts itself.
     pub(crate) fn unknown_commands(&self) -> Result<Vec<Command>, StorageError> {
-        let parcels: Vec<Bytes> = self.state.lock().unknown.values().cloned().collect();
-        let batch = encoding::encode_batch_of(Stamp::default(), &parcels);
-        let parcels = encoding::decode_batch(&batch)?.parcels.into_iter();
-        Ok(parcels.flat_map(|parcel| parcel.commands).collect())
+        let parcels: Vec<EncodedParcel> = self.state.lock().unknown.values().cloned().collect();
+        let mut commands = Vec::new();
+        for parcel in parcels {
+            let version = parcel.version;
+            let batch = encoding::encode_batch_of(version, Stamp::default(), &[parcel]);
+            let parcels = encoding::decode_batch(&batch)?.parcels.into_iter();
+            commands.extend(parcels.flat_map(|parcel| parcel.commands));
+        }
+        Ok(commands)
     }
 
     /// This member is back in this session: what it proposed in earlier ones is in the log or never will be.
@@ -284,7 +295,7 @@ impl<RT: AsyncRuntime> State<RT> {
     fn doubt(&mut self, sequence: u64, pending: &Pending<RT>) {
         if pending.was_sent {
             self.unknown_commands += pending.parcel.commands_len;
-            self.unknown.insert(sequence, pending.parcel.bytes.clone());
+            self.unknown.insert(sequence, pending.parcel.clone());
         }
     }
 }

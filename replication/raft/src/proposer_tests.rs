@@ -10,7 +10,7 @@ const ME: MemberId = MemberId(1);
 
 fn proposer() -> (TestProposer, Arc<MemoryLogStore>) {
     let log = Arc::new(MemoryLogStore::manual(Arc::new(|| ())));
-    let proposer = Proposer::new(ME, Arc::clone(&log) as Arc<dyn LogStore>);
+    let proposer = Proposer::new(ME, Arc::clone(&log) as Arc<dyn LogStore>, Arc::default());
     proposer.begin_session(Session(3));
     (proposer, log)
 }

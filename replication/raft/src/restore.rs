@@ -22,7 +22,7 @@ use crate::transport::Lineage;
 use crate::types::{CommittedLeaderId, LogId, MemberAddress, Vote};
 use replication_ledger::{
     Batch, Command, LedgerView, Lossy, MemberId, Outcome, Parcel, Role, Session, Stamp, Timestamp,
-    lease_seconds_max, plan_assertion,
+    Version, lease_seconds_max, plan_assertion,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -155,7 +155,7 @@ impl Entries {
             commands: vec![command],
         };
         let batch = Batch { stamp: Stamp::of(restoration.now), parcels: vec![parcel] };
-        let content = EntryContent::Batch(encoding::encode_batch(&batch).into());
+        let content = EntryContent::Batch(encoding::encode_batch(Version::FIRST, &batch).into());
         let position = codec::encode_log_id(&self.last).into();
         let entry = CommittedEntry { index: self.last.index, position, content };
         let applied = store.apply_all(vec![entry])?;

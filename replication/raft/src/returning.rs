@@ -223,6 +223,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let removed = globals.members.iter().filter(|(_, member)| member.removed);
         let removed: BTreeSet<MemberId> = removed.map(|(id, _)| *id).collect();
         self.identity.set_removed(removed);
+        if self.identity.in_force.set(globals.version) {
+            tracing::info!(event = "version_raised", version = %globals.version);
+        }
         let member = globals.members.get(&self.me())?;
         Some(Standing { session: member.session, lost: member.lost.is_some() })
     }

@@ -10,7 +10,7 @@ use crate::transport::{Connection, Frame, Hello, Lane, Transport, greet, kind};
 use bytes::Bytes;
 use openraft::{AsyncRuntime, Instant};
 use parking_lot::Mutex;
-use replication_ledger::MemberId;
+use replication_ledger::{MemberId, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) trait Introduce: Send + Sync + 'static {
     /// The hello for this lane to this peer.
     fn hello(&self, lane: Lane, target: Option<MemberId>) -> Hello;
+
+    /// The version that this member writes.
+    fn version(&self) -> Version;
 
     /// Judges who answered.
     fn check(&self, theirs: &Hello, target: Option<MemberId>) -> Result<(), TransportError>;
@@ -131,7 +134,7 @@ impl<RT: AsyncRuntime> Link<RT> {
             answers.waiting.insert(sequence, sender);
         }
         let pending = Pending { channel: Arc::clone(&channel), sequence, answer };
-        let frame = Frame { kind, sequence, body };
+        let frame = Frame { kind, version: self.inner.introduce.version(), sequence, body };
         channel.outgoing.send(frame).await.map_err(|_| TransportError::Closed)?;
         Ok(pending)
     }

@@ -18,6 +18,7 @@ use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, stream};
 use openraft::raft::AppendEntriesRequest;
 use openraft::{AsyncRuntime, Instant};
+use replication_ledger::Version;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
@@ -38,7 +39,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         if self.failed.load(Ordering::Acquire) {
             return;
         }
-        let welcomed = RT::timeout(limits::CONNECT_DEADLINE, welcome(&mut connection)).await;
+        let welcomed = RT::timeout(
+            limits::CONNECT_DEADLINE,
+            welcome(&mut connection, self.identity.version()),
+        )
+        .await;
         let hello = match welcomed {
             Ok(Ok(hello)) => hello,
             Ok(Err(TransportError::Refused(refusal))) => return refused(refusal, None),
@@ -76,13 +81,13 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             let outgoing = connection.outgoing.clone();
             let member = Arc::clone(&self);
             drop(RT::spawn(async move {
-                let sequence = frame.sequence;
+                let asked = Asked::by(&frame);
                 let answer = match lane {
                     Lane::Join => member.answer_join(frame).await,
                     _ => member.answer(frame).await,
                 };
                 // The peer may have gone away.
-                drop(outgoing.send(answer_frame(sequence, answer)).await);
+                drop(outgoing.send(asked.answer(answer)).await);
             }));
         }
     }
@@ -145,6 +150,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             if frame.kind != kind::APPEND_STREAM || frame.body.len() < 8 {
                 return;
             }
+            let asked = Asked::by(&frame);
             let id = frame.body.get_u64();
             let request = match messages::read_append(Reader::new("append request", frame.body)) {
                 Ok(request) => request,
@@ -155,8 +161,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             }
             let entries = current
                 .get_or_insert_with(|| self.start_entry_stream(id, connection.outgoing.clone()));
-            let sequence_sent = entries.sequences.send(frame.sequence).await;
-            if sequence_sent.is_ok() {
+            let asked_sent = entries.asked.send(asked).await;
+            if asked_sent.is_ok() {
                 // A stream that ended with a conflict takes no more; the peer knows already.
                 drop(entries.requests.send(request).await);
             }
@@ -165,7 +171,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     fn start_entry_stream(&self, id: u64, outgoing: mpsc::Sender<Frame>) -> EntryStream<RT> {
         let (requests, to_append) = mpsc::channel(limits::APPENDS_IN_FLIGHT_MAX * 2);
-        let (sequences, mut to_answer) = mpsc::channel(limits::APPENDS_IN_FLIGHT_MAX * 4);
+        let (asked, mut to_answer) = mpsc::channel::<Asked>(limits::APPENDS_IN_FLIGHT_MAX * 4);
         let input = stream::unfold(to_append, async |mut requests: mpsc::Receiver<_>| {
             requests.recv().await.map(|request| (request, requests))
         });
@@ -174,20 +180,21 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             let results = raft.stream_append(Box::pin(input));
             let mut results = std::pin::pin!(results);
             while let Some(result) = results.next().await {
-                let Some(sequence) = to_answer.recv().await else { return };
+                let Some(asked) = to_answer.recv().await else { return };
                 let answer = result.map_err(text);
                 let answer = answer.map(|result| messages::encode_stream_result(&result));
-                if outgoing.send(answer_frame(sequence, answer)).await.is_err() {
+                if outgoing.send(asked.answer(answer)).await.is_err() {
                     return;
                 }
             }
         });
-        EntryStream { id, requests, sequences, answering }
+        EntryStream { id, requests, asked, answering }
     }
 
     async fn serve_snapshots(self: Arc<Self>, mut connection: Connection) {
         let mut spool: Option<Box<dyn SnapshotSpool>> = None;
         while let Some(frame) = self.unless_failed(connection.incoming.recv()).await {
+            let asked = Asked::by(&frame);
             let answer = match frame.kind {
                 kind::SNAPSHOT_BEGIN => match self.ledger.spool() {
                     // One that was interrupted goes away with its spool: transfers start over.
@@ -207,7 +214,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             if let Err(reason) = &answer {
                 tracing::warn!(event = "snapshot_refused", reason);
             }
-            let answer = answer_frame(frame.sequence, answer);
+            let answer = asked.answer(answer);
             if connection.outgoing.send(answer).await.is_err() {
                 return;
             }
@@ -235,25 +242,39 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 struct EntryStream<RT: AsyncRuntime> {
     id: u64,
     requests: mpsc::Sender<AppendEntriesRequest<Types<RT>>>,
-    sequences: mpsc::Sender<u64>,
+    asked: mpsc::Sender<Asked>,
     answering: RT::JoinHandle<()>,
 }
 
 impl<RT: AsyncRuntime> EntryStream<RT> {
     /// Waits until everything that came before is handled: the next stream must not overtake this one.
     async fn end(self) {
-        let EntryStream { requests, sequences, answering, .. } = self;
-        drop((requests, sequences));
+        let EntryStream { requests, asked, answering, .. } = self;
+        drop((requests, asked));
         if let Err(error) = answering.await {
             tracing::error!(event = "peer_entries_failed", %error);
         }
     }
 }
 
-fn answer_frame(sequence: u64, answer: Answer) -> Frame {
-    match answer {
-        Ok(body) => Frame { kind: kind::ANSWER, sequence, body },
-        Err(reason) => Frame { kind: kind::FAILURE, sequence, body: reason.into() },
+/// What an answer has to say of its question. It is written as the question was: that its sender can read.
+#[derive(Clone, Copy)]
+struct Asked {
+    version: Version,
+    sequence: u64,
+}
+
+impl Asked {
+    fn by(frame: &Frame) -> Asked {
+        Asked { version: frame.version, sequence: frame.sequence }
+    }
+
+    fn answer(self, answer: Answer) -> Frame {
+        let Asked { version, sequence } = self;
+        match answer {
+            Ok(body) => Frame { kind: kind::ANSWER, version, sequence, body },
+            Err(reason) => Frame { kind: kind::FAILURE, version, sequence, body: reason.into() },
+        }
     }
 }
 

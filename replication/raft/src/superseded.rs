@@ -27,11 +27,12 @@ use crate::operation::{decode_result, encode_result};
 use crate::rpc::{Introduce, Link};
 use crate::state_machine::StateMachineStore;
 use crate::survivor::apply_up_to;
-use crate::transport::{Lane, kind};
+use crate::transport::{Lane, Lineage, kind};
 use bytes::Bytes;
 use openraft::AsyncRuntime;
 use replication_ledger::{
-    Command, JournalRecord, LedgerView, MemberId, Merged, Outcome, merged_sequence, plan_return,
+    Command, JournalRecord, LedgerView, MemberId, Merged, Outcome, Version, merged_sequence,
+    plan_return,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -106,7 +107,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let transport = self.peers.transport();
         let link: Link<RT> = Link::new(transport, introduce, Lane::Join, None, address);
         let ask = async |records: &[JournalRecord]| {
-            let body = encode_request(token, lineage.cluster, lineage.epoch, self.me(), records);
+            let body = encode_request(token, lineage, self.me(), self.identity.version(), records);
             let asked = link.call(kind::RETURN, body, limits::OPERATION_PATIENCE).await;
             let unreachable =
                 |source| ReplicationError::Unreachable { address: address.to_owned(), source };
@@ -145,9 +146,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 reception.merged_sequence,
                 reception.lossy,
             );
+            let version = self.identity.version();
+            let encode_journal_record = |record| encoding::encode_journal_record(version, record);
             let encoded = planned
                 .iter()
-                .map(|record| (record.sequence, encoding::encode_journal_record(record).into()));
+                .map(|record| (record.sequence, encode_journal_record(record).into()));
             let (sender, durable) = oneshot::channel();
             let on_durable = Box::new(move |outcome| drop(sender.send(outcome)));
             self.log.replace_journal(encoded.collect(), on_durable)?;
@@ -210,15 +213,15 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
 fn encode_request(
     token: u128,
-    cluster: ClusterId,
-    epoch: u64,
+    lineage: Lineage,
     member: MemberId,
+    version: Version,
     records: &[JournalRecord],
 ) -> Bytes {
     codec::encode(|writer| {
-        writer.u128(token).u128(cluster.0).u64(epoch).u64(member.0);
+        writer.u128(token).u128(lineage.cluster.0).u64(lineage.epoch).u64(member.0);
         writer.list(records.iter(), |writer, record| {
-            writer.bytes(&encoding::encode_journal_record(record));
+            writer.bytes(&encoding::encode_journal_record(version, record));
         });
     })
 }

@@ -13,7 +13,7 @@
 //! for another one.
 
 use super::{NONE, Table};
-use replication_ledger::{Binding, BindingKey, Globals, Settings};
+use replication_ledger::{Binding, BindingKey, Globals, Settings, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds begin after this one, which stands for "in no list".
@@ -46,6 +46,8 @@ pub(super) struct Listing {
 
 /// What an image holds besides records, as of the moment when it began.
 pub(crate) struct ImageBeginning {
+    /// What the image is written in.
+    pub(crate) version: Version,
     /// Remote-IDs and Relay-IDs that records got since the image before. Most were known before.
     pub(crate) identifiers: BTreeSet<BindingKey>,
     /// Globals without their settings, encoded, if they changed.
@@ -143,7 +145,8 @@ impl Table {
         // Ten images a second would need 13 years to run out of numbers.
         imaging.round += 1;
         let identifiers = self.orders.take_fresh();
-        let mut beginning = ImageBeginning { identifiers, globals: None, settings: None };
+        let version = globals.version;
+        let mut beginning = ImageBeginning { version, identifiers, globals: None, settings: None };
         if std::mem::take(&mut imaging.globals_changed) {
             // Settings are large and change seldom, the rest is small and changes often.
             let settings = std::mem::take(&mut globals.settings);
@@ -151,7 +154,8 @@ impl Table {
             globals.settings = settings;
             let Settings { revision, .. } = globals.settings;
             if std::mem::replace(&mut imaging.settings_revision, revision) != revision {
-                beginning.settings = Some(crate::encoding::encode(&globals.settings));
+                let settings = crate::encoding::encode_settings(globals.version, &globals.settings);
+                beginning.settings = Some(settings);
             }
         }
         beginning

@@ -1,4 +1,4 @@
-//! The beginning of an epoch by a partner-down assertion, and what it forbids for a while; drained members.
+//! The beginning of an epoch by a partner-down assertion, and what it forbids for a while; drained members; the version.
 
 use super::{Applied, Applying};
 use crate::partner_down::{lease_seconds_max, promised_in_this_epoch, renews_only_its_own};
@@ -6,7 +6,7 @@ use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
 use crate::{
     AddressRange, Assertion, Binding, BindingState, Globals, Holder, Lost, MemberId, Outcome,
-    PartnerDown, Refusal, Role, waits_for_unseen,
+    PartnerDown, Refusal, Role, Version, waits_for_unseen,
 };
 
 /// Whether the client that has this binding, or had it last, may have it still.
@@ -21,6 +21,14 @@ pub(super) fn may_renew(globals: &Globals, binding: &Binding) -> Result<(), Refu
 }
 
 impl<T: LedgerTable> Applying<'_, T> {
+    /// Two leaders may propose it one after the other, each for what it knew: the higher one counts.
+    pub(super) fn raise_version(&mut self, version: Version) -> Outcome {
+        let globals = self.table.globals_mut();
+        let rises = globals.version < version;
+        globals.version = globals.version.max(version);
+        Outcome::Done { count: u64::from(rises) }
+    }
+
     pub(super) fn assert_partner_down(&mut self, assertion: PartnerDown) -> Applied {
         let (index, at) = (self.index, self.stamp.latest);
         let globals = self.table.globals_mut();

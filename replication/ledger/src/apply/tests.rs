@@ -2,7 +2,7 @@ use super::*;
 use crate::planning::DrainLeft;
 use crate::{
     HardwareAddress, LedgerView, MapTable, Prefix, Reservation, ReservationKey, Subnet, Timestamp,
-    invariants, planning,
+    Version, invariants, planning,
 };
 
 const A: MemberId = MemberId(1);
@@ -479,6 +479,16 @@ fn members_join_once_and_leave_for_good() {
     assert_eq!(cluster.command(A, last), refused(Refusal::LastServer));
     assert!(cluster.table.globals().members[&B].lost.is_some());
     cluster.done(A, Command::Remove { member: W });
+}
+
+#[test]
+fn the_version_only_rises() {
+    let mut cluster = Cluster::new();
+    let raise = |version| Command::RaiseVersion { version: Version(version) };
+    for (to, count, version) in [(4, 0, 4), (6, 1, 6), (6, 0, 6), (5, 0, 6)] {
+        assert_eq!(cluster.command(A, raise(to)), Outcome::Done { count }, "to {to}");
+        assert_eq!(cluster.table.globals().version, Version(version), "to {to}");
+    }
 }
 
 #[test]

@@ -4,11 +4,8 @@ use super::{Connection, Frame, Lane, kind};
 use crate::codec::{self, Reader};
 use crate::error::{ClusterId, HandshakeRefusal, Malformed, TransportError};
 use bytes::Bytes;
-use replication_ledger::{MemberId, Role};
-
-/// The protocol versions that this program speaks, first and last. 3: encoding version 3 in entries and snapshots, reports with
-/// stamps, parcels that say whether they name a loss.
-const VERSIONS: (u16, u16) = (3, 3);
+use replication_ledger::{MemberId, Role, Version};
+use storage::encoding;
 
 /// Which history a member belongs to. Members of different lineages exchange no Raft messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +30,8 @@ pub struct PeerClock {
 /// How a member introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
+    /// The first and the last version that the sender can do with. What is first is in force where it comes from.
+    pub versions: (Version, Version),
     /// What the connection is for.
     pub lane: Lane,
     /// The sender's lineage; none while it belongs to no cluster.
@@ -50,7 +49,8 @@ pub struct Hello {
 impl Hello {
     fn encode(&self) -> Bytes {
         codec::encode(|writer| {
-            writer.u16(VERSIONS.0).u16(VERSIONS.1).u8(self.lane.code());
+            let (first, last) = self.versions;
+            writer.u16(first.0.into()).u16(last.0.into()).u8(self.lane.code());
             writer.option(self.lineage, |writer, lineage| {
                 lineage.write(writer);
             });
@@ -62,10 +62,14 @@ impl Hello {
         })
     }
 
-    fn decode(body: Bytes) -> Result<Result<Hello, HandshakeRefusal>, Malformed> {
+    fn decode(
+        body: Bytes,
+        in_force: Version,
+    ) -> Result<Result<Hello, HandshakeRefusal>, Malformed> {
         let mut reader = Reader::new("hello", body);
-        let (first, last) = (reader.u16()?, reader.u16()?);
-        if first > VERSIONS.1 || last < VERSIONS.0 {
+        let version = |number: u16| Version(u8::try_from(number).unwrap_or(u8::MAX));
+        let versions @ (first, last) = (version(reader.u16()?), version(reader.u16()?));
+        if first > *encoding::readable().end() || last < in_force {
             // What follows may look different in another version.
             return Ok(Err(HandshakeRefusal::WrongVersion));
         }
@@ -75,7 +79,7 @@ impl Hello {
         let target = reader.option(Reader::u64)?.map(MemberId);
         let role = if reader.bool()? { Role::Witness } else { Role::Server };
         let clock = PeerClock { wall_nanos: reader.u64()?, boot_nanos: reader.u64()? };
-        reader.finish(Ok(Hello { lane, lineage, member, target, role, clock }))
+        reader.finish(Ok(Hello { versions, lane, lineage, member, target, role, clock }))
     }
 }
 
@@ -98,7 +102,7 @@ pub(crate) async fn greet(
     send(connection, kind::HELLO, hello.encode()).await?;
     let frame = connection.incoming.recv().await.ok_or_else(|| connection.ended())?;
     match frame.kind {
-        kind::HELLO => Ok(Hello::decode(frame.body)??),
+        kind::HELLO => Ok(Hello::decode(frame.body, hello.versions.0)??),
         kind::REFUSAL => {
             let mut reader = Reader::new("refusal", frame.body);
             let code = reader.u8()?;
@@ -110,12 +114,15 @@ pub(crate) async fn greet(
 }
 
 /// The listening side: hears who is there. Whoever speaks another version is refused right here.
-pub(crate) async fn welcome(connection: &mut Connection) -> Result<Hello, TransportError> {
+pub(crate) async fn welcome(
+    connection: &mut Connection,
+    in_force: Version,
+) -> Result<Hello, TransportError> {
     let frame = connection.incoming.recv().await.ok_or_else(|| connection.ended())?;
     if frame.kind != kind::HELLO {
         return Err(Malformed { what: "hello" }.into());
     }
-    match Hello::decode(frame.body)? {
+    match Hello::decode(frame.body, in_force)? {
         Ok(hello) => Ok(hello),
         Err(refusal) => {
             refuse(connection, refusal).await?;
@@ -140,7 +147,8 @@ pub(crate) async fn refuse(
 }
 
 async fn send(connection: &Connection, kind: u8, body: Bytes) -> Result<(), TransportError> {
-    let frame = Frame { kind, sequence: 0, body };
+    // How a hello and a refusal look does not depend on the version.
+    let frame = Frame { kind, version: Version::FIRST, sequence: 0, body };
     connection.outgoing.send(frame).await.map_err(|_| TransportError::Closed)
 }
 
@@ -150,6 +158,7 @@ mod tests {
 
     fn hello() -> Hello {
         Hello {
+            versions: (Version(5), Version(6)),
             lane: Lane::Forward,
             lineage: Some(Lineage { cluster: ClusterId(7), epoch: 1, draw: 9 }),
             member: MemberId(3),
@@ -161,19 +170,32 @@ mod tests {
 
     #[test]
     fn a_hello_arrives_as_it_was() {
-        assert_eq!(Hello::decode(hello().encode()), Ok(Ok(hello())));
+        let newest = *encoding::readable().end();
+        let hello = || Hello { versions: (newest, Version(newest.0 + 1)), ..hello() };
+        let decode = |body| Hello::decode(body, Version::FIRST);
+        assert_eq!(decode(hello().encode()), Ok(Ok(hello())));
         let joining = Hello { lineage: None, target: None, lane: Lane::Join, ..hello() };
-        assert_eq!(Hello::decode(joining.encode()), Ok(Ok(joining)));
+        assert_eq!(decode(joining.encode()), Ok(Ok(joining)));
         for len in 0..hello().encode().len() {
-            assert!(Hello::decode(hello().encode().slice(..len)).is_err(), "cut to {len}");
+            assert!(decode(hello().encode().slice(..len)).is_err(), "cut to {len}");
         }
     }
 
     #[test]
-    fn another_protocol_version_is_refused_whatever_follows() {
-        for body in [&[0, 1, 0, 2, 0xff], &[0, 4, 0, 9, 0xff]] {
-            let body = Bytes::from_static(body);
-            assert_eq!(Hello::decode(body), Ok(Err(HandshakeRefusal::WrongVersion)));
-        }
+    fn whoever_cannot_read_what_is_written_is_refused_whatever_follows() {
+        let newest = encoding::readable().end().0;
+        let check = |first: u8, last: u8, in_force: u8, fits: bool| {
+            let body = Bytes::copy_from_slice(&[0, first, 0, last, 0xff]);
+            let decoded = Hello::decode(body, Version(in_force));
+            let refused = decoded == Ok(Err(HandshakeRefusal::WrongVersion));
+            assert_eq!(refused, !fits, "{first} to {last}, {in_force} in force");
+        };
+        check(1, 2, newest, false);
+        check(newest + 1, newest + 5, newest, false);
+        check(newest, newest + 5, newest, true);
+        // A program that reads all that this one reads, but not what is in force.
+        check(newest - 1, newest, newest + 1, false);
+        let far = Bytes::from_static(&[1, 0, 1, 0, 0xff]);
+        assert_eq!(Hello::decode(far, Version::FIRST), Ok(Err(HandshakeRefusal::WrongVersion)));
     }
 }

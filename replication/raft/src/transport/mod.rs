@@ -18,7 +18,7 @@ pub(crate) use hello::{greet, refuse, welcome};
 use crate::error::TransportError;
 use bytes::Bytes;
 use openraft::base::BoxFuture;
-use replication_ledger::MemberId;
+use replication_ledger::{MemberId, Version};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
@@ -27,6 +27,8 @@ use tokio::sync::mpsc;
 pub struct Frame {
     /// What it is; see [`kind`].
     pub kind: u8,
+    /// The version of its body.
+    pub version: Version,
     /// Chosen by the asking side; the answer carries the same.
     pub sequence: u64,
     /// The message itself.

@@ -1,7 +1,7 @@
 //! # Frames over TCP, with or without mutual TLS
 //!
 //! A frame is `length u32 | crc32c u32 | version u8 | kind u8 | sequence u64 | body`; the length counts what follows the
-//! checksum, and the checksum covers the same. A frame that is too long, of another version or damaged ends the connection.
+//! checksum, and the checksum covers the same. A frame that is too long, damaged, or of a version that is not read here ends the connection.
 //!
 //! With TLS both sides show a certificate of the cluster's authority. The name in it decides who is who: a member's certificate carries
 //! the DNS names `member-<id>` and `leasehold-peer`.
@@ -11,7 +11,7 @@ use crate::error::{Malformed, TransportError};
 use crate::limits;
 use bytes::{Buf, BufMut, BytesMut};
 use openraft::base::BoxFuture;
-use replication_ledger::MemberId;
+use replication_ledger::{MemberId, Version};
 use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -20,12 +20,12 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::encoding;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-const FRAME_VERSION: u8 = 1;
 /// Length and checksum.
 const PREFIX_LEN: usize = 8;
 /// Version, kind, sequence.
@@ -267,7 +267,7 @@ fn put_frame(buffer: &mut BytesMut, frame: &Frame) {
     let checksum_at = buffer.len();
     buffer.put_u32(0);
     let covered_at = buffer.len();
-    buffer.put_u8(FRAME_VERSION);
+    buffer.put_u8(frame.version.0);
     buffer.put_u8(frame.kind);
     buffer.put_u64(frame.sequence);
     buffer.put_slice(&frame.body);
@@ -316,12 +316,16 @@ fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
     }
     buffer.advance(PREFIX_LEN);
     let mut body = buffer.split_to(len).freeze();
-    if crc32c::crc32c(&body) != checksum || body.get_u8() != FRAME_VERSION {
+    if crc32c::crc32c(&body) != checksum {
         return Err(DAMAGED);
+    }
+    let version = Version(body.get_u8());
+    if !encoding::readable().contains(&version) {
+        return Err(Malformed { what: "version of a frame" });
     }
     let kind = body.get_u8();
     let sequence = body.get_u64();
-    Ok(Some(Frame { kind, sequence, body }))
+    Ok(Some(Frame { kind, version, sequence, body }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::*;
 use bytes::Bytes;
 
 fn frame(sequence: u64, len: usize) -> Frame {
-    Frame { kind: 7, sequence, body: Bytes::from(vec![42; len]) }
+    Frame { kind: 7, version: Version::FIRST, sequence, body: Bytes::from(vec![42; len]) }
 }
 
 #[test]
