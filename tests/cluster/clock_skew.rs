@@ -13,6 +13,7 @@ use tests::member::Member;
 use tests::packet::{kind, option};
 use tests::wait;
 
+use crate::formation::refused;
 use crate::machine_shared;
 
 /// Shorter than the skew: a member that ended leases by its own clock would end them at once.
@@ -133,4 +134,34 @@ fn a_member_with_a_clock_in_doubt_is_silent_until_it_is_mended() -> Result<()> {
     cluster.wait_ready()?;
     Client::new(2).obtain(&cluster.relay(1, 1)?)?;
     Ok(())
+}
+
+// proves [AV-Q6]
+#[test]
+fn a_leader_whose_clock_is_in_doubt_lets_another_one_lead() -> Result<()> {
+    let _machine = machine_shared();
+    let mut cluster = Cluster::unformed(2, true)?;
+    let folder = cluster.folder().to_owned();
+    skew(&mut cluster.members[0], &folder, 3 * 3600)?;
+    for member in &mut cluster.members {
+        member.start()?;
+    }
+    // It founds the cluster, and nobody else says what time it is.
+    cluster.form()?;
+    wait::until("another leader", wait::PATIENCE, || (cluster.leader().ok()? != 0).then_some(()))
+        .with_context(|| cluster.last_words())?;
+    cluster.members[1].succeed(&["config", "apply", &network_file(&cluster)?])?;
+    wait::until("service of m2", wait::PATIENCE, || cluster.members[1].is_ready().then_some(()))
+        .with_context(|| cluster.last_words())?;
+    Client::new(1).obtain(&cluster.relay(1, 1)?)?;
+    ensure!(!cluster.members[0].is_ready(), "its clock is in doubt");
+    ensure!(cluster.members[0].log().contains("clock in doubt"));
+    let refuses = cluster.members[2].command(&["cluster", "transfer", "--to", "1"])?;
+    refused(&refuses, &["clock", "member 1"])
+}
+
+fn network_file(cluster: &Cluster) -> Result<String> {
+    let path = cluster.folder().join("network.toml");
+    fs::write(&path, NETWORK)?;
+    Ok(path.display().to_string())
 }

@@ -262,25 +262,56 @@ impl<RT: AsyncRuntime> Contact<RT> {
         changed.collect()
     }
 
-    /// True if this member's clock agrees with the others' [AV-Q6]: a follower's with its leader's, a leader's with those of
-    /// enough of the others that they could not be a majority against it.
+    /// True unless this member's clock is off from those of most voters in contact [AV-Q6]. Where as many say the one as the other, as in a
+    /// pair, the leader's counts.
     // [AV-Q6] Past a minute of skew the member's clock is in doubt.
     pub(crate) fn clock_is_sane(
         &self,
         leader: Option<MemberId>,
         me: MemberId,
-        voters: usize,
+        voters: impl Iterator<Item = MemberId>,
     ) -> bool {
         let heard = self.heard.lock();
-        let off = |heard: &Heard<RT::Instant>| {
-            is_fresh::<RT>(heard)
-                && Duration::from_nanos(heard.skew_nanos.unsigned_abs()) > limits::CLOCK_SKEW_MAX
-        };
-        match leader {
-            Some(leader) if leader != me => !heard.get(&leader).is_some_and(off),
-            _ => heard.values().filter(|heard| off(heard)).count() * 2 <= voters,
+        // This member counts for itself, a voter or not.
+        let (mut there, mut off) = (1, 0);
+        for voter in voters.filter(|voter| *voter != me) {
+            if let Some(heard) = heard.get(&voter).filter(|heard| is_fresh::<RT>(heard)) {
+                there += 1;
+                off += usize::from(is_off::<RT>(heard));
+            }
+        }
+        match (off * 2).cmp(&there) {
+            Ordering::Less => true,
+            Ordering::Equal => leader
+                .filter(|leader| *leader != me)
+                .and_then(|leader| heard.get(&leader))
+                .is_none_or(|heard| !is_off::<RT>(heard)),
+            Ordering::Greater => false,
         }
     }
+
+    /// True if a peer in contact has a clock that is off from this member's.
+    pub(crate) fn is_off(&self, member: MemberId) -> bool {
+        self.of(member).is_some_and(|heard| is_fresh::<RT>(&heard) && is_off::<RT>(&heard))
+    }
+
+    /// True if, of these, a majority is in contact, this member included: then the stamp of an entry stands on enough clocks.
+    pub(crate) fn hears_majority(
+        &self,
+        me: MemberId,
+        voters: impl Iterator<Item = MemberId>,
+    ) -> bool {
+        let (mut there, mut all) = (0, 0);
+        for voter in voters {
+            all += 1;
+            there += usize::from(voter == me || self.is_fresh(voter));
+        }
+        there * 2 > all
+    }
+}
+
+fn is_off<RT: AsyncRuntime>(heard: &Heard<RT::Instant>) -> bool {
+    Duration::from_nanos(heard.skew_nanos.unsigned_abs()) > limits::CLOCK_SKEW_MAX
 }
 
 fn is_fresh<RT: AsyncRuntime>(heard: &Heard<RT::Instant>) -> bool {

@@ -77,22 +77,49 @@ fn a_peer_serves_while_it_is_heard_and_says_so() {
 
 // proves [AV-Q6]
 #[test]
-fn a_clock_is_in_doubt_against_the_leader_or_against_a_majority() {
+fn a_clock_is_in_doubt_against_most_of_the_others_or_where_they_are_even_against_the_leader() {
     in_simulation(async {
-        let check = |off: &[u64], leader: u64, voters: usize, expected: bool| {
+        // The clock judged is that of member 1.
+        let check = |others: &[u64], off: &[u64], leader: u64, expected: bool| {
             let contact = Contact::<Sim>::default();
-            for member in 2..=3 {
-                let skew = if off.contains(&member) { 61 * SECOND } else { SECOND };
-                answered(&contact, report(member, NOON + skew, None));
+            for member in others {
+                let skew = if off.contains(member) { 61 * SECOND } else { SECOND };
+                answered(&contact, report(*member, NOON + skew, None));
             }
+            // Member 9 has no vote.
+            answered(&contact, report(9, NOON + 61 * SECOND, None));
+            let voters = (1..=4).map(MemberId);
             let sane = contact.clock_is_sane(Some(MemberId(leader)), MemberId(1), voters);
-            assert_eq!(sane, expected, "{off:?} are off, {leader} leads, {voters} voters");
+            assert_eq!(sane, expected, "{off:?} of {others:?} are off, {leader} leads");
         };
-        check(&[], 1, 3, true);
-        check(&[2], 1, 3, true);
-        check(&[2, 3], 1, 3, false);
-        check(&[2], 2, 3, false);
-        check(&[2], 3, 3, true);
+        check(&[], &[], 1, true);
+        for leader in 1..=3 {
+            check(&[2, 3], &[], leader, true);
+            check(&[2, 3], &[2], leader, true);
+            check(&[2, 3], &[2, 3], leader, false);
+        }
+        check(&[2], &[2], 1, true);
+        check(&[2], &[2], 2, false);
+        check(&[2, 3, 4], &[2, 3], 2, false);
+        check(&[2, 3, 4], &[2, 3], 4, true);
+    });
+}
+
+#[test]
+fn a_leader_says_what_time_it_is_when_it_hears_most_of_the_voters() {
+    in_simulation(async {
+        let contact = Contact::<Sim>::default();
+        answered(&contact, report(2, NOON, None));
+        let check = |voters: &[u64], expected: bool| {
+            let ids = voters.iter().copied().map(MemberId);
+            assert_eq!(contact.hears_majority(MemberId(1), ids), expected, "{voters:?}");
+        };
+        check(&[1], true);
+        check(&[1, 2], true);
+        check(&[1, 3], false);
+        check(&[1, 2, 3], true);
+        check(&[1, 3, 4], false);
+        check(&[1, 2, 3, 4], false);
     });
 }
 

@@ -130,6 +130,14 @@ pub enum ReplicationError {
         /// The id.
         member: MemberId,
     },
+    /// The member's clock is not the leader's: it shall not say what time it is.
+    #[error(
+        "the clock of member {member} is more than a minute off, so it shall not lead: mend its time service first"
+    )]
+    ClockInDoubt {
+        /// The id.
+        member: MemberId,
+    },
     /// The ledger refused the change.
     #[error("refused: {refusal}")]
     Refused {

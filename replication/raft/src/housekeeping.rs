@@ -31,7 +31,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             // Cut off, a leader's entries would only lie in its log and narrow what it may promise alone.
             let may_begin =
                 self.in_contact.load(Ordering::Acquire) && self.asserting.lock().is_none();
-            let leads = self.leads() && may_begin;
+            self.doubt_own_clock().await;
+            let leads = self.leads() && may_begin && self.may_stamp();
             leading_since = match leads {
                 true => leading_since.or(Some(RT::Instant::now())),
                 false => None,
@@ -41,8 +42,8 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             if let Some(since) = leading_since {
                 commands.extend(self.lost_servers(since));
                 commands.extend(self.plan_as_leader());
-                self.promote_learners().await;
                 commands.extend(self.raised_version());
+                self.promote_learners().await;
             }
             if *self.mode.read() == Mode::Quorum && self.is_server() {
                 let held = Arc::clone(&self.held.read());

@@ -24,6 +24,7 @@
 mod anchor;
 mod blocks;
 mod clock;
+mod clock_doubt;
 mod cluster;
 mod cluster_status;
 mod codec;
@@ -56,8 +57,8 @@ mod superseded;
 mod survivor;
 pub mod transport;
 mod types;
-
 mod version;
+
 pub use clock::{Clock, Entropy, ManualClock, SteadyClock, SystemClock};
 pub use cluster::{Cluster, Foundations, MemberOptions};
 pub use cluster_status::{ClusterStatus, MemberStatus};

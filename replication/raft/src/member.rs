@@ -280,11 +280,13 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
     pub(crate) async fn pack_parcels(self: Arc<Self>) {
         const LOOK_AFTER: Duration = Duration::from_millis(50);
         while !self.is_stopping() {
-            if !self.leads() || self.is_cut_off() {
+            let may_pack = self.leads() && !self.is_cut_off() && self.may_stamp();
+            if !may_pack {
                 self.packer.clear();
             }
-            while let Some(packed) =
-                self.packer.pack(|| self.contact.stamp(self.clock.wall_nanos()))
+            while may_pack
+                && let Some(packed) =
+                    self.packer.pack(|| self.contact.stamp(self.clock.wall_nanos()))
             {
                 self.write_entry(packed).await;
             }
@@ -322,7 +324,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
 
     /// Parcels that a peer sent to this member as the leader. False if they were not taken.
     pub(crate) fn take_forwarded(&self, parcels: Vec<EncodedParcel>) -> bool {
-        self.leads() && self.packer.push(parcels)
+        self.leads() && self.may_stamp() && self.packer.push(parcels)
     }
 
     /// Task: asks every peer how it is.

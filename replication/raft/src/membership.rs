@@ -164,6 +164,9 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
                 Operation::Transfer(member) if self.is_draining(*member) => {
                     Err(ReplicationError::Drained { member: *member })
                 }
+                Operation::Transfer(member) if self.contact.is_off(*member) => {
+                    Err(ReplicationError::ClockInDoubt { member: *member })
+                }
                 Operation::Transfer(member) => self.transfer(*member).await,
                 Operation::Drain(member) => self.drain(*member).await,
                 Operation::Undrain(member) => self.undrain(*member).await,
@@ -258,7 +261,11 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let replication = self.metrics().replication?;
         let view = self.ledger.view();
         let globals = view.globals();
-        let candidates = voters.iter().map(|id| MemberId(*id)).filter(|id| *id != self.me());
+        let doubts_itself = self.clock_in_doubt();
+        let candidates = voters
+            .iter()
+            .map(|id| MemberId(*id))
+            .filter(|id| *id != self.me() && (doubts_itself || !self.contact.is_off(*id)));
         candidates.filter(|id| self.contact.is_fresh(*id)).max_by_key(|id| {
             let serves = globals.members.get(id).is_some_and(|member| member.serves());
             let matched = replication.get(&id.0).cloned().flatten().map(|log_id| log_id.index);

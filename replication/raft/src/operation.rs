@@ -143,6 +143,9 @@ pub(crate) fn encode_result<T>(
             ReplicationError::Drained { member } => {
                 writer.u8(13).u64(member.0);
             }
+            ReplicationError::ClockInDoubt { member } => {
+                writer.u8(14).u64(member.0);
+            }
             other => {
                 writer.u8(255).text(&other.to_string());
             }
@@ -179,6 +182,7 @@ pub(crate) fn decode_result<T>(
         11 => ReplicationError::NotInContact { member: MemberId(reader.u64()?) },
         12 => ReplicationError::DrainedWitness { member: MemberId(reader.u64()?) },
         13 => ReplicationError::Drained { member: MemberId(reader.u64()?) },
+        14 => ReplicationError::ClockInDoubt { member: MemberId(reader.u64()?) },
         _ => ReplicationError::Stopped { reason: reader.text()? },
     };
     Err(error)
@@ -227,5 +231,6 @@ mod tests {
         check(ReplicationError::NotInContact { member: MemberId(4) });
         check(ReplicationError::DrainedWitness { member: MemberId(3) });
         check(ReplicationError::Drained { member: MemberId(1) });
+        check(ReplicationError::ClockInDoubt { member: MemberId(1) });
     }
 }

@@ -185,7 +185,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         may_serve_alone: bool,
     ) -> ModeFacts {
         let leader = metrics.current_leader.map(MemberId);
-        let voters = metrics.membership_config.voter_ids().count();
+        let voters = metrics.membership_config.voter_ids().map(MemberId);
         let state = self.returning.state.lock();
         ModeFacts {
             had_contact: state.had_contact,
