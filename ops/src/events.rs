@@ -81,6 +81,11 @@ pub const EVENTS: &[(&str, &str)] = &[
         "All other servers are gone while this member was drained, so it serves again. Drain it \
          anew when another one is back.",
     ),
+    (
+        "flood_begins",
+        "A client, a circuit of a relay agent or a relay agent sends more than its rate (`[dhcp.rates]`) and what is too much is dropped; the \
+         reason says which. It is told when it begins, and leasehold_dhcp_drops_total counts.",
+    ),
     ("undrained", "A drained member gets its share of clients and free addresses again."),
     (
         "voters_reduced",

@@ -231,8 +231,8 @@ fn serve_dhcp(
     let offers = Arc::new(OfferTable::new(OfferLimits::default()));
     let (held, clock) = (Arc::clone(&offers), running.clone());
     running.0.set_held(Arc::new(move |range| held.let_go(range, clock.timestamp())));
-    let service = Arc::new(Service::new(running.0.clone(), me, offers));
-    server_net::run(listeners, service).map_err(ServeError::Dhcp)
+    let service = Service::new(running.0.clone(), me, offers).with_rates(dhcp.rates);
+    server_net::run(listeners, Arc::new(service)).map_err(ServeError::Dhcp)
 }
 
 fn serve_admin(

@@ -11,6 +11,7 @@
 //! at a small scale before the measuring begins, and [`GROWTH_MAX`] is far below what one lost
 //! buffer per connection or per query would come to.
 
+mod clients;
 mod tcp;
 mod udp;
 

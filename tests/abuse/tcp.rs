@@ -14,7 +14,7 @@ use tests::stream::{Connection, Framing};
 use crate::{CONFIGURED, Scale, victim};
 
 /// splitmix64: the same junk every time.
-fn junk(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn junk(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut out = Vec::with_capacity(length + 8);
     while out.len() < length {

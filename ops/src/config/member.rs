@@ -4,6 +4,7 @@ use super::problem::{InvalidFile, Report};
 use super::section::{Item, Section, parse};
 use super::value;
 use replication_ledger::{MemberId, Role};
+use server_net::Rates;
 use server_wire::BOOTP_PORT_CLIENT;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct DhcpConfig {
     pub interfaces: Vec<String>,
     /// Option 54.
     pub server_id: Ipv4Addr,
+    /// What one sender may send.
+    pub rates: Rates,
 }
 
 /// Where bulk and active leasequery is served.
@@ -245,11 +248,13 @@ fn read_dhcp(mut section: Section<'_>) -> Option<DhcpConfig> {
             }
             Some(address)
         });
+    let rates = section.section("rates").map(read_rates).unwrap_or_default();
     section.finish();
     Some(DhcpConfig {
         listen: listen?,
         interfaces: interfaces.unwrap_or_default(),
         server_id: server_id?,
+        rates,
     })
 }
 
@@ -262,6 +267,20 @@ fn interface_name(text: &str) -> Result<String, String> {
         }
         false => Ok(text.to_owned()),
     }
+}
+
+/// Messages a second; 0 is no limit.
+fn read_rates(mut section: Section<'_>) -> Rates {
+    let usual = Rates::default();
+    let mut rate = |key, usual| {
+        let given = section.take(key).and_then(|item| item.integer(0..=1_000_000));
+        // The bounds are those of 32 bits.
+        given.map_or(usual, |rate| rate as u32)
+    };
+    let [client, circuit, relay] =
+        [rate("client", usual.client), rate("circuit", usual.circuit), rate("relay", usual.relay)];
+    section.finish();
+    Rates { client, circuit, relay }
 }
 
 // [H-11] Messages to the port of clients are none of a server's.

@@ -8,6 +8,7 @@ use crate::interfaces::LinkAddress;
 use crate::metrics::Tally;
 use crate::packet_socket::EthernetAddress;
 use crate::promiser::Promiser;
+use crate::rate::RateGuard;
 use crate::reply_address::{Ports, ReplyAddress, answer_address, on_link, reply_address};
 use crate::service::Service;
 use crate::ways::{Path, Way, Ways};
@@ -20,6 +21,7 @@ use server_wire::{Message, MessageType, OptionCode, OptionSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A datagram as it came.
 pub(crate) struct Datagram<'b> {
@@ -73,6 +75,8 @@ pub(crate) struct Work {
     pub(crate) acks: Vec<u8>,
     /// Kept from batch to batch.
     pub(crate) flood: FloodGuard,
+    /// Kept from batch to batch.
+    pub(crate) rates: RateGuard,
 }
 
 /// Where the datagrams of a batch came to.
@@ -97,6 +101,7 @@ pub(crate) fn dispatch<'b, P: Promiser>(
     let (mode, now) = (service.promiser.mode(), service.promiser.now());
     let serving = service.promiser.serving();
     work.flood.begin(datagrams.len());
+    work.rates.begin(service.rates, Instant::now());
     service.promiser.with_view(|view| {
         let index = service.index_of(&view.globals().settings);
         let (me, serving) = (&service.me, &serving[..]);
@@ -125,13 +130,15 @@ fn consider<P: Promiser>(
     let numbers = &situation.view.globals().settings.leasequery.numbers;
     // The drafts' types come last: building their table is left to messages that need it.
     let draft = || message.message_type_with(&leasequery::code_points(numbers));
-    if let Some(message_type) = message.message_type().or_else(draft) {
+    let message_type = message.message_type().or_else(draft);
+    if let Some(message_type) = message_type {
         tally.received(Some(message_type));
         work.flood.admit(message_type, message.header.giaddr)?;
     }
     if message.is_bootp() {
         tally.received(None);
     }
+    work.rates.admit(&message, message_type)?;
     let arrival = arrival(datagram, place, &message, situation);
     let to = |message_type, yiaddr| {
         let source_port = datagram.source.port();

@@ -14,6 +14,27 @@ pub const BATCHES_OF_COMPANY: u32 = 256;
 /// The most leasequeries of one requestor answered of one batch while there is a backlog and others are present.
 pub const LEASEQUERIES_OF_ONE_MAX: u32 = 8;
 
+/// A sender may be ahead of its rate by so much time: what it sends at once after a rest.
+pub const BURST: Duration = Duration::from_secs(4);
+
+/// Clients whose rate one receiving thread remembers, a power of two; 32 octets each.
+pub const BUSIEST_CLIENTS: usize = 1 << 16;
+
+/// Circuits whose rate, and whose rate of declines, one receiving thread remembers, a power of two.
+pub const BUSIEST_CIRCUITS: usize = 1 << 15;
+
+/// Relay agents whose rate one receiving thread remembers, a power of two.
+pub const BUSIEST_RELAYS: usize = 1 << 12;
+
+/// One more address may be declined from one circuit after so long.
+pub const DECLINE_EVERY: Duration = Duration::from_secs(600);
+
+/// Addresses that may be declined from one circuit at once after a rest.
+pub const DECLINES_AT_ONCE: u32 = 16;
+
+/// That somebody floods is told at most so often.
+pub const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// Octets of the longest request that is taken; longer ones are dropped as too long.
 pub const REQUEST_LEN_MAX: usize = 4096;
 

@@ -2,6 +2,7 @@
 
 use crate::limits::PROMISES_IN_FLIGHT_MAX;
 use crate::promiser::Promiser;
+use crate::rate::Rates;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication_ledger::{AddressRange, Settings, Timestamp};
 use server_rules::leasequery::ReplayGuard;
@@ -46,6 +47,7 @@ pub struct Service<P> {
     pub(crate) replays: Mutex<ReplayGuard>,
     index: RwLock<Arc<NetworkIndex>>,
     in_flight: AtomicUsize,
+    pub(crate) rates: Rates,
 }
 
 impl<P: Promiser> Service<P> {
@@ -61,7 +63,13 @@ impl<P: Promiser> Service<P> {
             replays: Mutex::default(),
             index,
             in_flight: AtomicUsize::new(0),
+            rates: Rates::default(),
         }
+    }
+
+    /// The same with other limits on what one sender may send.
+    pub fn with_rates(self, rates: Rates) -> Service<P> {
+        Service { rates, ..self }
     }
 
     /// How many promises wait for their outcome.

@@ -83,6 +83,16 @@ pub enum DropReason {
     QueryFlood,
     /// A leasequery that does not prove who sent it.
     QueryAuthentication(AuthenticationFault),
+    /// A message too many of one client.
+    ClientRate,
+    /// A message too many of one circuit of a relay agent.
+    CircuitRate,
+    /// A message too many of one relay agent.
+    RelayRate,
+    /// A DHCPDECLINE too many of one circuit of a relay agent.
+    DeclineRate,
+    /// The client, or the device that it is behind, has declined as many addresses as it may.
+    DeclineLimit,
     /// Too many promises are waiting for their commit.
     Overloaded,
     /// The reply would need a link that this member has no interface on.
@@ -121,6 +131,11 @@ impl DropReason {
             DropReason::QueryDialect => "query_dialect",
             DropReason::QueryFlood => "query_flood",
             DropReason::QueryAuthentication(fault) => fault.as_str(),
+            DropReason::ClientRate => "client_rate",
+            DropReason::CircuitRate => "circuit_rate",
+            DropReason::RelayRate => "relay_rate",
+            DropReason::DeclineRate => "decline_rate",
+            DropReason::DeclineLimit => "decline_limit",
             DropReason::Overloaded => "overloaded",
             DropReason::NoPath => "no_path",
             DropReason::SendFailed => "send_failed",
@@ -176,6 +191,11 @@ mod tests {
             DropReason::QueryKeys,
             DropReason::QueryDialect,
             DropReason::QueryFlood,
+            DropReason::ClientRate,
+            DropReason::CircuitRate,
+            DropReason::RelayRate,
+            DropReason::DeclineRate,
+            DropReason::DeclineLimit,
             DropReason::Overloaded,
             DropReason::NoPath,
             DropReason::SendFailed,

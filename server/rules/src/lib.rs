@@ -26,6 +26,7 @@ mod identity;
 mod intent;
 mod lease_terms;
 pub mod leasequery;
+pub mod limits;
 mod messages;
 mod network_index;
 mod offers;

@@ -7,10 +7,13 @@
 //! told to nobody [AV-Q2]. The allocator's place in each pool lives here too.
 //!
 //! **Hazards.** A restart forgets all holds; the ledger then refuses the slower of two clients. A flood of DHCPDISCOVERs
-//! fills the table: then the oldest hold gives way.
+//! fills the table: then the oldest hold gives way. A device that plays many clients would have a whole pool held: of
+//! what its relay says is one circuit only so many are held, and its own oldest hold gives way.
 //!
 //! **Absent on purpose.** Any promise. The clock: every call brings the time.
 
+use crate::limits::{OFFER_SECONDS, OFFERS_MAX, OFFERS_OF_DEVICE_MAX};
+use crate::request::RelayWords;
 use replication_ledger::{AddressRange, ClientKey, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -29,7 +32,7 @@ pub struct OfferLimits {
 
 impl Default for OfferLimits {
     fn default() -> Self {
-        OfferLimits { hold_seconds: 10, holds_len_max: 200_000 }
+        OfferLimits { hold_seconds: OFFER_SECONDS, holds_len_max: OFFERS_MAX }
     }
 }
 
@@ -43,6 +46,8 @@ pub struct Offers {
     /// Addresses in the order in which their holds run out; one that was renewed or dropped meanwhile
     /// is recognised by its time.
     ending: VecDeque<(Timestamp, Ipv4Addr)>,
+    /// The addresses held for each device, the oldest first.
+    by_device: BTreeMap<Device, VecDeque<Ipv4Addr>>,
     /// What this member is about to let go of, and until when nothing of it is offered.
     leaving: Vec<(AddressRange, Timestamp)>,
     /// By first address of a pool: where the allocator looks next.
@@ -53,6 +58,30 @@ pub struct Offers {
 struct Hold {
     client: ClientKey,
     until: Timestamp,
+    device: Option<Device>,
+}
+
+/// What a relay says is one circuit, as a number: giaddr, Agent Circuit ID and Agent Remote ID. Two devices that share one
+/// only share their limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Device(u64);
+
+impl Device {
+    /// None if the relay names no circuit.
+    pub(crate) fn of(giaddr: Ipv4Addr, relay: &RelayWords<'_>) -> Option<Device> {
+        if relay.circuit_id.is_none() && relay.remote_id.is_none() {
+            return None;
+        }
+        let circuit = relay.circuit_id.unwrap_or_default();
+        let remote = relay.remote_id.unwrap_or_default();
+        // FNV-1a. The length keeps the two identifiers apart.
+        let len = (circuit.len() as u64).to_be_bytes();
+        let octets = giaddr.octets().into_iter().chain(len);
+        let octets = octets.chain(circuit.iter().copied()).chain(remote.iter().copied());
+        Some(Device(octets.fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+        })))
+    }
 }
 
 impl Offers {
@@ -115,9 +144,15 @@ impl Offers {
         self.by_client.get(client).copied().filter(|address| self.is_held(*address, now))
     }
 
-    /// Holds an address for a client, in place of what was held for it.
+    /// Holds an address for a client behind this device, in place of what was held for it.
     // [H-35] Nobody else is offered the address before the client had time to answer; then it is free again.
-    pub(crate) fn hold(&mut self, address: Ipv4Addr, client: &ClientKey, now: Timestamp) {
+    pub(crate) fn hold(
+        &mut self,
+        address: Ipv4Addr,
+        client: &ClientKey,
+        device: Option<Device>,
+        now: Timestamp,
+    ) {
         self.expire(now);
         if self.by_client.get(client).is_some_and(|held| *held != address) {
             self.release(client);
@@ -135,11 +170,11 @@ impl Offers {
             Some(hold) if hold.client == *client && until < hold.until.plus_seconds(1) => return,
             Some(hold) if hold.client == *client => hold.until = until,
             _ => {
-                let hold = Hold { client: client.clone(), until };
-                if let Some(before) = self.by_address.insert(address, hold) {
-                    self.by_client.remove(&before.client);
-                }
+                self.settle(address);
+                let hold = Hold { client: client.clone(), until, device };
+                self.by_address.insert(address, hold);
                 self.by_client.insert(client.clone(), address);
+                self.count_for(device, address);
             }
         }
         self.ending.push_back((until, address));
@@ -147,15 +182,33 @@ impl Offers {
 
     /// The client took another server's offer, or its promise stands: its hold is no longer needed.
     pub fn release(&mut self, client: &ClientKey) {
-        if let Some(address) = self.by_client.remove(client) {
-            self.by_address.remove(&address);
+        if let Some(address) = self.by_client.get(client).copied() {
+            self.settle(address);
         }
     }
 
     /// Like [`Offers::release`], by address: after the commit of a promise only that is known.
     pub fn settle(&mut self, address: Ipv4Addr) {
-        if let Some(hold) = self.by_address.remove(&address) {
-            self.by_client.remove(&hold.client);
+        let Some(hold) = self.by_address.remove(&address) else { return };
+        self.by_client.remove(&hold.client);
+        let Some(device) = hold.device else { return };
+        if let Some(held) = self.by_device.get_mut(&device) {
+            held.retain(|each| *each != address);
+            if held.is_empty() {
+                self.by_device.remove(&device);
+            }
+        }
+    }
+
+    /// The address is held for a client of this device: if it has too many its oldest is given up.
+    fn count_for(&mut self, device: Option<Device>, address: Ipv4Addr) {
+        let Some(device) = device else { return };
+        let held = self.by_device.entry(device).or_default();
+        held.push_back(address);
+        if held.len() > OFFERS_OF_DEVICE_MAX
+            && let Some(oldest) = held.front().copied()
+        {
+            self.settle(oldest);
         }
     }
 
@@ -205,7 +258,7 @@ mod tests {
     #[test]
     fn a_hold_lasts_its_time_and_is_for_one_client() {
         let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
-        offers.hold(address(1), &client(1), at(0));
+        offers.hold(address(1), &client(1), None, at(0));
         assert!(offers.is_held(address(1), at(9)));
         assert!(offers.is_held_for_another(address(1), &client(2), at(9)));
         assert!(!offers.is_held_for_another(address(1), &client(1), at(9)));
@@ -223,11 +276,11 @@ mod tests {
     #[test]
     fn a_second_offer_to_a_client_replaces_the_first() {
         let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
-        offers.hold(address(1), &client(1), at(0));
-        offers.hold(address(2), &client(1), at(5));
+        offers.hold(address(1), &client(1), None, at(0));
+        offers.hold(address(2), &client(1), None, at(5));
         assert!(!offers.is_held(address(1), at(5)));
         assert_eq!(offers.offered_to(&client(1), at(5)), Some(address(2)));
-        offers.hold(address(2), &client(1), at(8));
+        offers.hold(address(2), &client(1), None, at(8));
         offers.expire(at(16));
         assert_eq!(offers.len(), 1, "renewed at 8");
         offers.expire(at(18));
@@ -238,7 +291,7 @@ mod tests {
     fn a_client_that_repeats_itself_takes_no_more_room() {
         let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
         for repeat in 0..10_000 {
-            offers.hold(address(1), &client(1), Timestamp(repeat));
+            offers.hold(address(1), &client(1), None, Timestamp(repeat));
         }
         assert_eq!((offers.len(), offers.ending.len()), (1, 10));
         assert!(offers.is_held(address(1), Timestamp(18_999)));
@@ -246,10 +299,44 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_plays_many_clients_has_few_addresses_held() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 1000 });
+        let device = |octets: &[u8]| {
+            Device::of(
+                address(1),
+                &RelayWords { circuit_id: Some(octets), ..RelayWords::default() },
+            )
+        };
+        let held = |offers: &Offers, numbers: std::ops::Range<u8>| {
+            numbers.filter(|number| offers.is_held(address(*number), at(0))).count()
+        };
+        offers.hold(address(250), &client(250), device(b"other"), at(0));
+        offers.hold(address(251), &client(251), None, at(0));
+        for number in 0..200 {
+            offers.hold(address(number), &client(number), device(b"port"), at(0));
+            assert!(offers.is_held(address(number), at(0)), "the newest");
+        }
+        assert_eq!(held(&offers, 0..200), OFFERS_OF_DEVICE_MAX);
+        assert_eq!(held(&offers, 250..252), 2, "of others");
+        assert_eq!(offers.offered_to(&client(0), at(0)), None);
+        // What is taken or runs out makes room, and nothing is kept of who has nothing held.
+        offers.release(&client(199));
+        offers.hold(address(200), &client(200), device(b"port"), at(0));
+        assert_eq!(held(&offers, 0..201), OFFERS_OF_DEVICE_MAX);
+        offers.expire(at(10));
+        assert!(offers.is_empty() && offers.by_device.is_empty());
+        assert_eq!(device(b"port"), device(b"port"));
+        assert_ne!(device(b"port"), device(b"other"));
+        let remote = RelayWords { remote_id: Some(b"port"), ..RelayWords::default() };
+        assert_ne!(device(b"port"), Device::of(address(1), &remote));
+        assert_eq!(Device::of(address(1), &RelayWords::default()), None);
+    }
+
+    #[test]
     fn a_full_table_gives_up_its_oldest_hold() {
         let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 3 });
         for number in 1..=5 {
-            offers.hold(address(number), &client(number), at(u64::from(number)));
+            offers.hold(address(number), &client(number), None, at(u64::from(number)));
         }
         assert_eq!(offers.len(), 3);
         assert_eq!(offers.by_client.len(), 3);

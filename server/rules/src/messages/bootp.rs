@@ -8,7 +8,7 @@ use crate::allocator::{self, Choice};
 use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::INFINITE_SECONDS;
-use crate::offers::Offers;
+use crate::offers::{Device, Offers};
 use crate::reply::ReplyPlan;
 use crate::reply_options::Parameters;
 use crate::request::{Request, Situation};
@@ -50,7 +50,8 @@ pub(super) fn bootp<'m, V: LedgerView>(
         situation.view.binding(address).filter(stands).ok_or(DropReason::NoPermanentPromise)?;
         return Ok(reply(&request, address, parameters, situation));
     }
-    offers.hold(address, &request.client, situation.now);
+    let device = Device::of(request.message.header.giaddr, &request.relay);
+    offers.hold(address, &request.client, device, situation.now);
     let relay = request.relay;
     // [H-57] For ever: it never expires, and only an operator ends it.
     let grant = Grant {

@@ -5,7 +5,7 @@ use crate::allocator::{self, Choice};
 use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{LeaseTerms, granted, granted_again};
-use crate::offers::Offers;
+use crate::offers::{Device, Offers};
 use crate::reply::ReplyPlan;
 use crate::reply_options::{Parameters, prevents_auto_configuration};
 use crate::request::{Request, Situation};
@@ -40,7 +40,8 @@ pub(super) fn discover<'m, V: LedgerView>(
         subnet,
         reservation,
     );
-    offers.hold(address, &request.client, situation.now);
+    let device = Device::of(request.message.header.giaddr, &request.relay);
+    offers.hold(address, &request.client, device, situation.now);
     let lease_seconds = offered_seconds(&request, &choice, situation);
     if commits_at_once(message, &parameters, situation) {
         let relay = request.relay;

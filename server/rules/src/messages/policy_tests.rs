@@ -1,6 +1,7 @@
 //! What the operator decides where the documents leave it to the site.
 
 use crate::DropReason;
+use crate::limits::{DECLINED_BY_CLIENT_MAX, DECLINED_BY_DEVICE_MAX};
 use crate::scene::{Ask, OUR_ID, Scene, Seen, client, ip, settings};
 use replication_ledger::{Authoritative, Command, LedgerView, Mode, Settings};
 use server_wire::MessageType::{self, Ack, Nak, Offer};
@@ -103,6 +104,42 @@ fn a_device_has_no_more_addresses_than_it_may() {
         Command::Release { address: ip("10.0.0.10"), client: client(1), base_index: u64::MAX },
     );
     assert_eq!(fate(&mut scene, discover(3)), Ok(Offer), "one was given back");
+}
+
+/// Takes an address, declines it, and says whether that was recorded.
+fn declines_one(scene: &mut Scene, number: u8, words: &[u8]) -> bool {
+    let through = |ask: Ask| ask.giaddr(ip("10.9.0.1")).relay(words);
+    let offer = scene.serve(&through(Ask::discover(number))).expect("an offer");
+    let address = offer.header.yiaddr;
+    assert_eq!(fate(scene, through(Ask::selecting(number, OUR_ID, address))), Ok(Ack));
+    let decline = Ask::new(MessageType::Decline, number).address(54, OUR_ID).address(50, address);
+    match scene.see(&through(decline)) {
+        Seen::Recorded(command) => {
+            scene.commit(1, command);
+            true
+        }
+        Seen::Dropped(DropReason::DeclineLimit) => {
+            let again = scene.serve(&through(Ask::discover(number))).expect("an offer");
+            assert_eq!(again.header.yiaddr, address, "it keeps what it has");
+            false
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_client_or_device_puts_only_a_few_addresses_into_quarantine() {
+    let large = || changed(|settings| settings.subnets[2].pools[0].last = ip("10.9.0.99"));
+    let mut scene = large();
+    let declined: Vec<bool> =
+        (0..DECLINED_BY_CLIENT_MAX + 2).map(|_| declines_one(&mut scene, 1, b"")).collect();
+    assert_eq!(declined.iter().filter(|recorded| **recorded).count(), DECLINED_BY_CLIENT_MAX);
+    assert!(declines_one(&mut scene, 2, b""), "another client");
+    let mut scene = large();
+    let device = b"\x02\x05modem";
+    let declined = (1..=20).filter(|number| declines_one(&mut scene, *number, device)).count();
+    assert_eq!(declined, DECLINED_BY_DEVICE_MAX);
+    assert!(declines_one(&mut scene, 30, b"\x02\x05other"), "another device");
 }
 
 // proves [H-53]

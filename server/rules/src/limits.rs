@@ -1,0 +1,16 @@
+//! Every cap of this crate on what is kept or given because somebody asked.
+
+/// How long an address is held for a client that was offered it, in seconds.
+pub const OFFER_SECONDS: u32 = 10;
+
+/// The most addresses held at one time by one member; the oldest hold gives way.
+pub const OFFERS_MAX: usize = 200_000;
+
+/// The most addresses held at one time for clients of one circuit of a relay agent; the oldest hold gives way.
+pub const OFFERS_OF_DEVICE_MAX: usize = 32;
+
+/// The most addresses in quarantine because one client declined them; it keeps the next one that it declines.
+pub const DECLINED_BY_CLIENT_MAX: usize = 4;
+
+/// The most addresses in quarantine because clients behind one Agent Remote ID declined them.
+pub const DECLINED_BY_DEVICE_MAX: usize = 16;
