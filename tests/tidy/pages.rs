@@ -240,6 +240,75 @@ fn the_page_of_limits_is_current() {
     current("LIMITS", "Caps and waits", page.trim_end());
 }
 
+/// The tokens of one source file.
+fn tokens_of(file: &str) -> Vec<Token> {
+    let found = program().into_iter().find(|(_, path, _)| path == file);
+    found.expect("the file is part of the program").2
+}
+
+/// A name of ours as words: `AddressList` is "address list".
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+/// Code, name, format and document of every option that the codec knows.
+fn options() -> Vec<(String, String, String, String)> {
+    let rows = tokens_of("server/wire/src/options/registry.rs");
+    let rows = rows.windows(5).filter_map(|row| match row {
+        [
+            Token::Name(code),
+            Token::Name(_),
+            Token::Text(name),
+            Token::Name(format),
+            Token::Text(source),
+        ] => Some((code.clone(), name.clone(), format.clone(), source.clone())),
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// Every format with what its documentation says.
+fn formats() -> Vec<(String, String)> {
+    let source = tokens_of("server/wire/src/options/format.rs");
+    let start = source.windows(2).position(|words| {
+        words == [Token::Name("enum".to_owned()), Token::Name("Format".to_owned())]
+    });
+    let body = source[start.expect("formats are an enum")..].iter();
+    let body: Vec<&Token> = body.take_while(|token| !is(Some(token), '}')).collect();
+    let rows = body.windows(2).filter_map(|pair| match pair {
+        [Token::Doc(doc), Token::Name(name)] => Some((name.clone(), doc.clone())),
+        _ => None,
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_page_of_options_is_current() {
+    let options = options();
+    let mut page = String::from("| code | name | format | document |\n| --- | --- | --- | --- |\n");
+    for (code, name, format, source) in &options {
+        page += &format!("| {code} | `{name}` | {} | {source} |\n", words(format));
+    }
+    page += "\nThe value of an option in network.toml, one text or number each, or a list where there are several:\n\n";
+    page += "| format | value |\n| --- | --- |\n";
+    let formats = formats();
+    for (name, doc) in &formats {
+        page += &format!("| {} | {} |\n", words(name), doc.trim_end_matches('.'));
+    }
+    assert!(options.len() > 140 && formats.len() > 30, "the tables are read");
+    for (code, _, format, _) in &options {
+        assert!(formats.iter().any(|(name, _)| name == format), "option {code}: {format}");
+    }
+    current("OPTIONS", "Options that are known by name", &page);
+}
+
 struct Event {
     level: String,
     homes: BTreeSet<String>,

@@ -250,8 +250,8 @@ fn bad_definitions_are_refused_with_line_key_and_reason() {
         &[
             "n.toml:3: option_definition[0].code: must be a whole number from 1 to 254",
             "n.toml:4: option_definition[0].format: `ipv4` is not a format; known are address, \
-             addresses, address-pairs, boolean, domain-names, flag, hex, i32, routes, text, u16, \
-             u16s, u32, u8, u8s",
+             addresses, address-pairs, boolean, domain-name, domain-names, flag, hex, i32, \
+             ipv6-address, routes, text, u16, u16s, u32, u8, u8s",
         ],
     );
     check(

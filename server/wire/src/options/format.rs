@@ -6,16 +6,29 @@
 //! and to leave them without an address would help nobody; typed accessors answer `None` for it.
 
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::o078_slp::{DIRECTORY_AGENT, SERVICE_SCOPE};
 use super::o081_client_fqdn::ClientFqdn;
 use super::o082_relay_agent::RelayAgentInformation;
+use super::o083_isns::ISNS;
 use super::o090_authentication::Authentication;
+use super::o099_geoconf_civic::GEOCONF_CIVIC;
 use super::o119_domain_search;
 use super::o121_classless_routes::{ClasslessRoute, ClasslessRoutes};
+use super::o122_cablelabs::CABLELABS;
+use super::o123_geoconf::{GEOCONF, GEOLOC};
 use super::o124_vendor_class::VendorBlocks;
+use super::o139_mos::{MOS_ADDRESSES, MOS_NAMES};
+use super::o143_sztp_redirect::SZTP_REDIRECT;
+use super::o146_rdnss_selection::RDNSS_SELECTION;
 use super::o151_status_code::Status;
+use super::o158_pcp_servers::PCP_SERVERS;
+use super::o159_port_parameters::PORT_PARAMETERS;
+use super::o162_encrypted_dns::ENCRYPTED_DNS;
+use super::o212_ipv6_rapid_deployment::IPV6_RAPID_DEPLOYMENT;
 use super::o221_vss::Vss;
+use super::structure::Structure;
 use crate::error::{DecodeReason, TextError};
 
 /// Octets of the longest value that can be given as text: what fits beside a header.
@@ -24,21 +37,21 @@ pub const VALUE_LEN_MAX: usize = 65_535 - 240 - 2 * 257;
 /// The shape of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Present or absent, no value.
+    /// Present or absent, no value: `true`.
     Flag,
-    /// One octet, 0 or 1.
+    /// One octet, 0 or 1: `true` or `false`.
     Boolean,
-    /// One octet.
+    /// A number from 0 to 255.
     U8,
-    /// One octet each, at least one.
+    /// Numbers from 0 to 255, at least one.
     U8List,
-    /// Two octets.
+    /// A number from 0 to 65535.
     U16,
-    /// Two octets each, at least one.
+    /// Numbers from 0 to 65535, at least one.
     U16List,
-    /// Four octets, not negative.
+    /// A number from 0 to 4294967295.
     U32,
-    /// Four octets, two's complement.
+    /// A number of four octets, two's complement: `-3600`.
     I32,
     /// One address.
     Address,
@@ -46,32 +59,71 @@ pub enum Format {
     AddressList,
     /// Any number of addresses, none included.
     AddressesOrNone,
-    /// Pairs of addresses, at least one.
+    /// Pairs of addresses, at least one: `10.0.0.0 255.0.0.0`.
     AddressPairs,
     /// Text, at least one octet.
     Text,
-    /// Octets without structure.
+    /// Octets without structure: `01:02:ff`.
     Opaque,
-    /// Option 61, at least one octet.
+    /// Option 61, at least one octet: the client's.
     ClientId,
-    /// Option 81.
+    /// Option 81: the client's, and the server's answer.
     ClientFqdn,
-    /// Option 82.
+    /// Option 82: the relay's.
     RelayAgent,
-    /// Option 90.
+    /// Option 90: the protocol's.
     Authentication,
+    /// One IPv6 address.
+    Ipv6Address,
     /// Names in the encoding of RFC 1035.
     DomainList,
+    /// One name in the encoding of RFC 1035.
+    DomainName,
     /// Option 120: names or addresses, told apart by the first octet.
     SipServers,
-    /// Option 121.
+    /// Option 121: `10.0.0.0/8 192.0.2.1`.
     Routes,
-    /// Options 124 and 125.
+    /// Options 124 and 125: in the configuration a table of tables, by enterprise number.
     VendorData,
-    /// Option 151.
+    /// Option 151: the protocol's.
     StatusCode,
-    /// Option 221.
+    /// Option 221: the client's, returned to it.
     Vss,
+    /// Option 78: `mandatory` or not, then addresses.
+    SlpDirectoryAgent,
+    /// Option 79: `mandatory` or not, then scopes `east,west`.
+    SlpServiceScope,
+    /// Option 83: functions, access, flags, security, addresses:
+    /// `0x0007 0x0003 0x0001 0x00000001 192.0.2.1`.
+    Isns,
+    /// Option 99: `client DE`, `network DE` or `server DE`, then elements `3 Munich`.
+    GeoconfCivic,
+    /// Option 122: sub-options by number:
+    /// `1 192.0.2.1`, `3 mta.example`, `4 100 2000 8`, `6 CABLE.EXAMPLE`.
+    Cablelabs,
+    /// Option 123: degrees and altitude with resolutions, datum:
+    /// `38.89868/18 -77.03723/18 15m/17 wgs84`.
+    Geoconf,
+    /// Option 144: as option 123, with codes of uncertainty.
+    Geoloc,
+    /// Option 139: `is`, `cs` or `es`, then addresses: `is 192.0.2.1 192.0.2.2`.
+    MosAddresses,
+    /// Option 140: `is`, `cs` or `es`, then names: `is mos.example`.
+    MosNames,
+    /// Option 143: URIs.
+    SztpRedirect,
+    /// Option 146: preference, two servers, names:
+    /// `high 192.0.2.1 0.0.0.0 corp.example`; `.` is every name.
+    RdnssSelection,
+    /// Option 158: the addresses of each server: `192.0.2.1 192.0.2.2`.
+    PcpServers,
+    /// Option 159: offset, port set and its bits: `6 52/8`.
+    PortParameters,
+    /// Option 162: `1 resolver.example`, or with addresses and parameters
+    /// `1 resolver.example 192.0.2.53 alpn=dot,h2 port=8530`.
+    EncryptedDns,
+    /// Option 212: IPv4 mask length, prefix, border relays: `8 2001:db8::/32 192.0.2.1`.
+    Ipv6RapidDeployment,
 }
 
 /// First octet of option 120: names follow (RFC 3361 section 3.1).
@@ -94,18 +146,21 @@ impl Format {
             Self::AddressList => multiple_of(4),
             Self::AddressesOrNone => len.is_multiple_of(4),
             Self::AddressPairs => multiple_of(8),
+            Self::Ipv6Address => len == 16,
             Self::Text | Self::Opaque => true,
             Self::ClientFqdn => return ClientFqdn::decode(value).map(drop),
             Self::RelayAgent => {
                 return RelayAgentInformation::decode(value).map(drop).map_err(|e| e.reason);
             }
             Self::Authentication => return Authentication::decode(value).map(drop),
-            Self::DomainList => return o119_domain_search::check(value),
+            Self::DomainList | Self::DomainName => return o119_domain_search::check(value),
             Self::SipServers => return sip_servers(value).map(drop),
             Self::Routes => return ClasslessRoutes::decode(value).map(drop),
             Self::VendorData => return VendorBlocks::decode(value).map(drop),
             Self::StatusCode => return Status::decode(value).map(drop),
             Self::Vss => return Vss::decode(value).map(drop),
+            // What only servers send.
+            _ => true,
         };
         if len_is_legal { Ok(()) } else { Err(DecodeReason::OptionLength) }
     }
@@ -113,8 +168,9 @@ impl Format {
     /// Encodes values given as text, in the form [`print_text`](Self::print_text) writes.
     ///
     /// Numbers are decimal; booleans `true` or `false`; pairs `10.0.0.0 10.0.0.1`; routes
-    /// `10.0.0.0/8 192.0.2.1`, with or without `via` between the two. Shapes without a text of
-    /// their own are octets in hexadecimal, `01:02:ff` or `0102ff`.
+    /// `10.0.0.0/8 192.0.2.1`, with or without `via` between the two. Options with parts of their own
+    /// are as their files beside this one say. Shapes without a text of their own are octets in
+    /// hexadecimal, `01:02:ff` or `0102ff`.
     ///
     /// # Errors
     /// Which of the values can not be what the option wants, or that their number can not.
@@ -129,6 +185,8 @@ impl Format {
         let mut out = Vec::new();
         if self == Self::SipServers {
             parse_sip_servers(values, &mut out)?;
+        } else if let Some(structure) = self.structure() {
+            parse_structure(structure, values, &mut out)?;
         } else {
             for value in values {
                 self.parse_one(value, &mut out)?;
@@ -146,6 +204,9 @@ impl Format {
         if self.check_received(value).is_err() {
             return vec![hexadecimal(value)];
         }
+        if let Some(structure) = self.structure() {
+            return (structure.read)(value).unwrap_or_else(|| vec![hexadecimal(value)]);
+        }
         match self {
             Self::Flag => Vec::new(),
             Self::Boolean => value.iter().map(|octet| (*octet != 0).to_string()).collect(),
@@ -158,22 +219,42 @@ impl Format {
             Self::Address | Self::AddressList | Self::AddressesOrNone => addresses(value),
             Self::AddressPairs => addresses(value).chunks(2).map(|pair| pair.join(" ")).collect(),
             Self::Text => vec![escape_text(value)],
-            Self::DomainList => o119_domain_search::decode(value).unwrap_or_default(),
+            Self::Ipv6Address => {
+                units::<16>(value).map(|octets| Ipv6Addr::from(octets).to_string()).collect()
+            }
+            Self::DomainList | Self::DomainName => {
+                o119_domain_search::decode(value).unwrap_or_default()
+            }
             Self::SipServers => sip_servers(value).unwrap_or_default(),
             Self::Routes => ClasslessRoutes::decode(value)
                 .into_iter()
                 .flatten()
                 .map(|route| format!("{}/{} {}", route.destination, route.width, route.router))
                 .collect(),
-            Self::Opaque
-            | Self::ClientId
-            | Self::ClientFqdn
-            | Self::RelayAgent
-            | Self::Authentication
-            | Self::VendorData
-            | Self::StatusCode
-            | Self::Vss => vec![hexadecimal(value)],
+            _ => vec![hexadecimal(value)],
         }
+    }
+
+    /// How values with parts of their own are written, for those that only servers send.
+    fn structure(self) -> Option<&'static Structure> {
+        Some(match self {
+            Self::SlpDirectoryAgent => &DIRECTORY_AGENT,
+            Self::SlpServiceScope => &SERVICE_SCOPE,
+            Self::Isns => &ISNS,
+            Self::GeoconfCivic => &GEOCONF_CIVIC,
+            Self::Cablelabs => &CABLELABS,
+            Self::Geoconf => &GEOCONF,
+            Self::Geoloc => &GEOLOC,
+            Self::MosAddresses => &MOS_ADDRESSES,
+            Self::MosNames => &MOS_NAMES,
+            Self::SztpRedirect => &SZTP_REDIRECT,
+            Self::RdnssSelection => &RDNSS_SELECTION,
+            Self::PcpServers => &PCP_SERVERS,
+            Self::PortParameters => &PORT_PARAMETERS,
+            Self::EncryptedDns => &ENCRYPTED_DNS,
+            Self::Ipv6RapidDeployment => &IPV6_RAPID_DEPLOYMENT,
+            _ => return None,
+        })
     }
 
     /// Fewest and most values in text.
@@ -188,6 +269,7 @@ impl Format {
             | Self::DomainList
             | Self::SipServers
             | Self::Routes => (1, usize::MAX),
+            _ if self.structure().is_some_and(|structure| structure.is_list) => (1, usize::MAX),
             _ => (1, 1),
         }
     }
@@ -227,7 +309,11 @@ impl Format {
                 out.extend_from_slice(&parse_address(second.trim_start())?.octets());
             }
             Self::Text => out.extend(unescape_text(text).ok_or_else(|| malformed("a text"))?),
-            Self::DomainList => {
+            Self::Ipv6Address => {
+                let address: Ipv6Addr = text.parse().map_err(|_| malformed("an IPv6 address"))?;
+                out.extend_from_slice(&address.octets());
+            }
+            Self::DomainList | Self::DomainName => {
                 o119_domain_search::encode_name(text, out)
                     .ok_or_else(|| malformed("a domain name"))?;
             }
@@ -295,7 +381,7 @@ pub(crate) fn escape_label(label: &[u8], name: &mut String) {
     }
 }
 
-fn escape_text(value: &[u8]) -> String {
+pub(crate) fn escape_text(value: &[u8]) -> String {
     let mut text = String::with_capacity(value.len());
     for octet in value {
         match octet {
@@ -312,7 +398,7 @@ fn escape_text(value: &[u8]) -> String {
 
 /// The octets of a text in which `\\` and `\xNN` stand for one octet; `None` if it is empty or has
 /// another escape.
-fn unescape_text(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unescape_text(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -358,6 +444,20 @@ fn parse_route(text: &str) -> Result<ClasslessRoute, TextError> {
         value: text.to_owned(),
         wanted: "a route such as `10.0.0.0/8 192.0.2.1`",
     })
+}
+
+fn parse_structure(
+    structure: &Structure,
+    values: &[&str],
+    out: &mut Vec<u8>,
+) -> Result<(), TextError> {
+    let wanted = structure.wanted;
+    let malformed = |text: &str| TextError::Malformed { value: text.to_owned(), wanted };
+    for (place, text) in values.iter().enumerate() {
+        (structure.write)(place, text, out).ok_or_else(|| malformed(text))?;
+    }
+    // Each may be right and something lack all the same.
+    (structure.read)(out).map(drop).ok_or_else(|| malformed(&values.join(", ")))
 }
 
 fn parse_sip_servers(values: &[&str], out: &mut Vec<u8>) -> Result<(), TextError> {

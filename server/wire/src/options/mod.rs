@@ -13,16 +13,29 @@
 
 pub mod format;
 pub mod o061_client_id;
+pub(crate) mod o078_slp;
 pub mod o081_client_fqdn;
 pub mod o082_relay_agent;
+pub(crate) mod o083_isns;
 pub mod o090_authentication;
+pub(crate) mod o099_geoconf_civic;
 pub mod o119_domain_search;
 pub mod o121_classless_routes;
+pub(crate) mod o122_cablelabs;
+pub(crate) mod o123_geoconf;
 pub mod o124_vendor_class;
+pub(crate) mod o139_mos;
+pub(crate) mod o143_sztp_redirect;
+pub(crate) mod o146_rdnss_selection;
 pub mod o151_status_code;
 pub mod o156_dhcp_state;
+pub(crate) mod o158_pcp_servers;
+pub(crate) mod o159_port_parameters;
+pub(crate) mod o162_encrypted_dns;
+pub(crate) mod o212_ipv6_rapid_deployment;
 pub mod o221_vss;
 pub mod registry;
+pub(crate) mod structure;
 
 use crate::error::{DecodeError, DecodeReason};
 use crate::message::{FILE_LEN, FILE_OFFSET, FIXED_LEN, SNAME_LEN, SNAME_OFFSET};
