@@ -24,6 +24,23 @@ pub(crate) const DEVIATIONS: &[(&str, &str)] = &[
         "Optional. Nothing configured says where a device without DHCP is attached, so there is nothing to make up.",
     ),
     ("M-12", "An access concentrator's: see L-16."),
+    ("O-09", "A relay agent's: see D-14."),
+    (
+        "O-22",
+        "No relay agent that is to be had sends sub-option 8, so there is nothing to try it against. Where the way between relay agents and \
+         servers is not the site's own it is a tunnel's to protect; leasequeries have option 90.",
+    ),
+    ("O-23", "See O-22."),
+    (
+        "O-44",
+        "No client of today has option 90: RFC 3118 wants a key of its own in each before it can ask for an address. What is authenticated \
+         is leasequery.",
+    ),
+    ("O-45", "See O-44."),
+    (
+        "O-61",
+        "Nothing here wants a client to renew before its time, so no FORCERENEW is sent. It would need what O-44 says, or RFC 6704.",
+    ),
     ("Q-04", "The caller of the requestor chooses the key; see L-11."),
     ("Q-06", "An access concentrator's: see L-16."),
 ];

@@ -8,6 +8,7 @@ use tests::packet::{kind, option};
 use tests::wait::PATIENCE;
 
 use crate::fixture::{client, first_link, in_first_pool, is, second_link};
+use crate::places::{Place, relay_at};
 
 // proves [H-32]
 #[test]
@@ -116,5 +117,32 @@ fn reserved_clients_get_their_addresses_and_nobody_else_does() -> Result<()> {
     let discover = client().discover().with(option::REQUESTED_ADDRESS, by_mac.octets());
     let offer = relay.exchange(&discover, PATIENCE)?;
     ensure!(offer.yiaddr != by_mac, "a stranger was offered {by_mac}");
+    Ok(())
+}
+
+/// Option 66, RFC 2132 §9.4.
+const TFTP_SERVER_NAME: u8 = 66;
+
+// proves [H-38]
+// proves [H-40]
+#[test]
+fn parameters_of_a_vendor_class_are_for_exactly_that_class() -> Result<()> {
+    let relay = relay_at(Place::Plain)?;
+    let of_class = |class: &[u8]| {
+        relay.exchange(&client().discover().with(option::VENDOR_CLASS, class), PATIENCE)
+    };
+    let offer = of_class(b"PXEClient:exactly")?;
+    ensure!(offer.option(TFTP_SERVER_NAME).as_deref() == Some(b"tftp.example"), "{offer:?}");
+    let servers = offer.option(option::DOMAIN_NAME_SERVERS);
+    ensure!(servers == Some(vec![192, 0, 2, 54]), "its own before everybody's: {servers:?}");
+    let class = offer.option(option::VENDOR_CLASS);
+    ensure!(class.as_deref() == Some(b"PXEClient:exactly"), "{class:?}");
+    for other in [&b"PXEClient:exactly2"[..], b"PXEClient", b"pxeclient:exactly"] {
+        let offer = of_class(other)?;
+        ensure!(offer.option(TFTP_SERVER_NAME).is_none(), "{offer:?}");
+        ensure!(offer.option(option::VENDOR_CLASS).is_none(), "{offer:?}");
+        let servers = offer.option(option::DOMAIN_NAME_SERVERS);
+        ensure!(servers == Some(vec![192, 0, 2, 53]), "{servers:?}");
+    }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, ensure};
 use tests::packet::option;
-use tests::wait::PATIENCE;
+use tests::wait::{self, PATIENCE};
 
 use crate::fixture::{client, first_link, server_id};
+use crate::places::{self, Place, relay_at};
 
 // proves [H-53]
 #[test]
@@ -29,4 +30,19 @@ fn an_address_is_declined_by_its_client_only() -> Result<()> {
     let offer = relay.exchange(&owner.discover(), PATIENCE)?;
     ensure!(offer.yiaddr == address, "its client lost {address}");
     Ok(())
+}
+
+// proves [H-53]
+#[test]
+fn a_declined_address_comes_back_when_its_quarantine_is_over() -> Result<()> {
+    let (relay, client) = (relay_at(Place::Forgiving)?, client());
+    let address = client.obtain(&relay)?.yiaddr;
+    relay.send(&client.decline(address, places::server_id()?))?;
+    let wish = || {
+        let discover = crate::fixture::client().discover();
+        relay.exchange(&discover.with(option::REQUESTED_ADDRESS, address.octets()), PATIENCE)
+    };
+    wait::until("an address after its quarantine", PATIENCE, || {
+        (wish().ok()?.yiaddr == address).then_some(())
+    })
 }

@@ -177,8 +177,20 @@ impl Relay {
         self.answer_before_marker(xid)
     }
 
+    /// As [`Relay::answer_if_any`], where not every client is served: `marker` is the one that follows.
+    ///
+    /// # Errors
+    /// It was not served.
+    pub fn answer_if_any_before(&self, packet: &Packet, marker: &Client) -> Result<Option<Packet>> {
+        let xid = self.send(packet)?;
+        self.answer_before(xid, marker)
+    }
+
     fn answer_before_marker(&self, xid: u32) -> Result<Option<Packet>> {
-        let marker = Client::new(MARKERS.fetch_add(1, Ordering::Relaxed));
+        self.answer_before(xid, &Client::new(MARKERS.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn answer_before(&self, xid: u32, marker: &Client) -> Result<Option<Packet>> {
         let (mut others, patience) = (Vec::new(), crate::wait::PATIENCE);
         let offer = self.exchange_beside(&marker.discover(), patience, &mut others)?;
         self.exchange_beside(&marker.request_offered(&offer), patience, &mut others)?;
