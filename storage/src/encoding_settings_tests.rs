@@ -2,10 +2,27 @@
 
 use super::{decode, encode};
 use replication_ledger::{
-    Authoritative, Boot, BootpService, ClientRules, OptionValue, Prefix, Reception, Reservation,
-    ReservationKey, Settings, Subnet, VendorClass,
+    AddressRange, Allocation, Authoritative, Boot, BootpService, Class, ClientRules, Condition,
+    FAILS, Field, HOLDS, LeaseSpan, OptionValue, Part, PoolRules, Prefix, Question, Reception,
+    Reservation, ReservationKey, Settings, Step, Subnet, Test, VendorClass,
 };
 use std::net::Ipv4Addr;
+
+/// One question of each kind.
+fn condition() -> Condition {
+    let tests = [
+        Test::Exists,
+        Test::Among(vec![vec![1].into()]),
+        Test::Within(vec![(2, 3)]),
+        Test::StartsWith(vec![4].into()),
+        Test::EndsWith(vec![5].into()),
+        Test::Contains(vec![6].into()),
+    ];
+    let part = Part { field: Field::EnterpriseSubOption(125, 4491, 1), start: 1, end: 2 };
+    let asked = tests.map(|test| Question::Value(part, test));
+    let steps = asked.into_iter().chain([Question::Member(0)]);
+    Condition { steps: steps.map(|question| Step { question, yes: HOLDS, no: FAILS }).collect() }
+}
 
 /// Settings about clients in which every field says something.
 fn clients() -> Settings {
@@ -23,10 +40,21 @@ fn clients() -> Settings {
             quarantine_seconds: 9,
             auto_configure: false,
             addresses_per_remote_id_max: Some(3),
+            addresses_per_circuit_id_max: Some(4),
             fqdn: false,
             name_suffix: "n".into(),
         },
-        reservations: vec![Reservation { boot: boot.clone(), ..Reservation::new(key, address) }],
+        reservations: vec![Reservation {
+            boot: boot.clone(),
+            condition: Some(Box::new(condition())),
+            ..Reservation::new(key, address)
+        }],
+        pool_rules: vec![PoolRules {
+            classes: vec![0],
+            allocation: Allocation::LeastRecentlyUsed,
+            ..PoolRules::new(AddressRange { first: address, last: address })
+        }],
+        allocation: Allocation::Random,
         boot,
         vpn: Some(vec![0, 6].into()),
         ..Subnet::new(prefix)
@@ -34,7 +62,14 @@ fn clients() -> Settings {
     let reception = Reception { short_messages: false, subnet_selection: false, vss: true };
     let options = vec![OptionValue { code: 43, data: vec![1, 1, 1].into() }];
     let vendor_classes = vec![VendorClass { identifier: vec![7].into(), options }];
-    Settings { subnets: vec![subnet], reception, vendor_classes, ..Settings::default() }
+    let class = Class {
+        lease: LeaseSpan { default_seconds: Some(5), min_seconds: None, max_seconds: Some(6) },
+        addresses_per_remote_id_max: Some(7),
+        addresses_per_circuit_id_max: Some(8),
+        ..Class::new("c", condition())
+    };
+    let classes = vec![class];
+    Settings { subnets: vec![subnet], reception, vendor_classes, classes, ..Settings::default() }
 }
 
 /// If this fails, the bytes changed: the version must change with them.
@@ -45,7 +80,14 @@ fn settings_are_what_they_were() {
     assert_eq!(decode(&encode(&clients()), "settings").ok(), Some(clients()));
 }
 
-const GOLDEN_CLIENTS: &str = "040000fb100efb100e0a0300010a0000000800000000fbc0a83cfc80510100fbf401fb6b030a\
-         00000201730166010201050a00000900000a00000201730166010202010900010300016e010200\
-         06000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9\
-         ea000001010107012b03010101";
+const GOLDEN_CLIENTS: &str = "040000fb100efb100e0a0300010a000000080000010a0000090a00000901000000000003020000\
+         fbc0a83cfc80510100fbf401fb6b030a00000201730166010201050a00000900000a0000020173\
+         01660107000f7dfb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fbfffffbfeff\
+         000f7dfb8b1101010202010203fbfffffbfeff000f7dfb8b11010102030104fbfffffbfeff000f\
+         7dfb8b11010102040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff0100fbffff\
+         fbfeff0102020109000103010400016e01020006000001010000010a0a04fb2c011e1e00003c78\
+         fc803a09000000e6e7e8e9eaebfb00405b5ce9ea000001010107012b0301010101016307000f7d\
+         fb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fbfffffbfeff000f7dfb8b1101\
+         010202010203fbfffffbfeff000f7dfb8b11010102030104fbfffffbfeff000f7dfb8b11010102\
+         040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff0100fbfffffbfeff00000000\
+         000000010500010601070108";

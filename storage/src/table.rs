@@ -5,7 +5,7 @@
 //!
 //! **Model.** Records lie in a slab and never move. Pages of 1,024 addresses lead from an address to its slot and have a bitmap of
 //! taken addresses, so that the next free address is found by words. Two hash tables of slot numbers lead from clients,
-//! ordered sets from Remote-IDs and from the newest change (see `orders`). A wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
+//! ordered sets from Remote-IDs or circuits and from the newest change (see `orders`). A wheel of seconds says when to look at a promise again; it is lazy: a renewal does not touch it, the
 //! old entry moves itself on when its second comes.
 //!
 //! **Rules.** Only `apply` writes (through [`LedgerTable`]). Before every change stands [`Table::keep`], after it [`Table::reindex`].
@@ -277,6 +277,17 @@ impl LedgerView for Table {
         found
             .filter_map(|address| self.binding(address))
             .filter(move |b| b.relay_sub_option(REMOTE_ID) == Some(remote_id))
+    }
+
+    fn bindings_of_circuit<'a>(
+        &'a self,
+        giaddr: Ipv4Addr,
+        circuit_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let found = self.orders.addresses_of_circuit(giaddr, circuit_id);
+        found
+            .filter_map(|address| self.binding(address))
+            .filter(move |binding| binding.circuit() == Some((giaddr, circuit_id)))
     }
 
     fn bindings_changed_after(

@@ -5,8 +5,8 @@ use super::value;
 use replication_ledger::{Authoritative, Boot, BootpService, ClientRules, Octets};
 use server_wire::{Format, Vss};
 
-/// The most addresses that `addresses_per_remote_id` can say.
-const ADDRESSES_PER_REMOTE_ID_MAX: u64 = 65_535;
+/// The most that a limit on addresses can say.
+const ADDRESSES_MAX: u64 = 65_535;
 /// Octets of the fields `sname` and `file`, with the NUL that ends a text (RFC 2131 section 2).
 const SNAME_LEN: usize = 64;
 const FILE_LEN: usize = 128;
@@ -23,6 +23,7 @@ pub(super) struct ClientKeys {
     known_only: Option<bool>,
     auto_configure: Option<bool>,
     addresses_per_remote_id: Option<u32>,
+    addresses_per_circuit_id: Option<u32>,
     fqdn: Option<bool>,
     name_suffix: Option<String>,
 }
@@ -39,11 +40,8 @@ impl ClientKeys {
         let bootp = section.take("bootp").and_then(|item| item.parse(bootp));
         let authoritative =
             section.take("authoritative").and_then(|item| item.parse(authoritative));
-        let addresses_per_remote_id = section
-            .take("addresses_per_remote_id")
-            .and_then(|item| item.integer(1..=ADDRESSES_PER_REMOTE_ID_MAX))
-            // The bounds are those of 16 bits.
-            .map(|number| number as u32);
+        let addresses_per_remote_id = addresses(section, "addresses_per_remote_id");
+        let addresses_per_circuit_id = addresses(section, "addresses_per_circuit_id");
         ClientKeys {
             rapid_commit,
             bootp,
@@ -51,6 +49,7 @@ impl ClientKeys {
             known_only,
             auto_configure,
             addresses_per_remote_id,
+            addresses_per_circuit_id,
             fqdn,
             name_suffix,
         }
@@ -72,6 +71,9 @@ impl ClientKeys {
             known_only: self.known_only.or(outer.known_only),
             auto_configure: self.auto_configure.or(outer.auto_configure),
             addresses_per_remote_id: self.addresses_per_remote_id.or(outer.addresses_per_remote_id),
+            addresses_per_circuit_id: self
+                .addresses_per_circuit_id
+                .or(outer.addresses_per_circuit_id),
             fqdn: self.fqdn.or(outer.fqdn),
             name_suffix: self.name_suffix.or_else(|| outer.name_suffix.clone()),
         }
@@ -88,10 +90,18 @@ impl ClientKeys {
             quarantine_seconds: quarantine_seconds.unwrap_or(usual.quarantine_seconds),
             auto_configure: self.auto_configure.unwrap_or(usual.auto_configure),
             addresses_per_remote_id_max: self.addresses_per_remote_id,
+            addresses_per_circuit_id_max: self.addresses_per_circuit_id,
             fqdn: self.fqdn.unwrap_or(usual.fqdn),
             name_suffix: self.name_suffix.clone().unwrap_or_default(),
         }
     }
+}
+
+/// A limit on addresses, if it is given.
+pub(super) fn addresses(section: &mut Section<'_>, key: &'static str) -> Option<u32> {
+    let number = section.take(key)?.integer(1..=ADDRESSES_MAX)?;
+    // The bounds are those of 16 bits.
+    Some(number as u32)
 }
 
 /// A name of DNS such as "example.net"; empty says that there is none.

@@ -5,9 +5,11 @@ use super::definitions::Definitions;
 use super::lease::LeaseKeys;
 use super::network::SubnetDraft;
 use super::options;
+use super::pools;
 use super::section::{Item, Section};
 use super::value;
-use replication_ledger::{Boot, Octets, OptionValue, Settings, VendorClass};
+use replication_ledger::{Allocation, Boot, Octets, OptionValue, Settings, VendorClass};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What one place says, with what the places around it say where it is silent.
@@ -20,13 +22,16 @@ pub(super) struct Layer<'a> {
     pub(super) options: Vec<OptionValue>,
     /// The VPN that a network or subnet is in, none for the global one.
     pub(super) vpn: Option<Octets>,
+    /// How a new address is chosen, if that is said.
+    pub(super) allocation: Option<Allocation>,
     /// What the file calls options.
     pub(super) definitions: Rc<Definitions>,
+    /// The names of its classes, in their order.
+    pub(super) class_names: Rc<Vec<String>>,
 }
 
 /// A `[[network]]`: what the subnets of one link have in common.
 pub(super) struct Network<'a> {
-    pub(super) name: String,
     item: Item<'a>,
     pub(super) layer: Layer<'a>,
 }
@@ -55,7 +60,9 @@ impl<'a> Layer<'a> {
             boot: boot.unwrap_or_default(),
             options: Vec::new(),
             vpn: None,
+            allocation: None,
             definitions: Rc::new(Definitions::read(root)),
+            class_names: Rc::default(),
         }
     }
 
@@ -81,33 +88,39 @@ impl<'a> Layer<'a> {
         let own = own.unwrap_or_default();
         let vpn = section.take("vpn").and_then(|item| item.parse(clients::vpn));
         let vpn = vpn.or_else(|| self.vpn.clone());
+        let allocation = section.take("allocation").and_then(|item| item.parse(pools::allocation));
         Layer {
             lease,
             clients,
             boot,
             options: options::within(own, &self.options),
             vpn,
+            allocation: allocation.or(self.allocation),
             definitions: Rc::clone(&self.definitions),
+            class_names: Rc::clone(&self.class_names),
         }
     }
 }
 
 /// Reads every `[[network]]`.
-pub(super) fn networks<'a>(root: &mut Section<'a>, cluster: &Layer<'a>) -> Vec<Network<'a>> {
-    let mut networks: Vec<Network<'a>> = Vec::new();
+pub(super) fn networks<'a>(
+    root: &mut Section<'a>,
+    cluster: &Layer<'a>,
+) -> BTreeMap<&'a str, Network<'a>> {
+    let mut networks: BTreeMap<&str, Network<'a>> = BTreeMap::new();
     for item in root.take("network").map(|item| item.items()).unwrap_or_default() {
         let Some(mut section) = item.section() else { continue };
         let name = section
             .need("name", "write the name that its subnets give as their network")
-            .and_then(|item| item.text().map(str::to_owned));
+            .and_then(|item| item.text());
         let layer = cluster.with(&mut section);
         section.finish();
         let Some(name) = name else { continue };
-        if let Some(first) = networks.iter().find(|known| known.name == name) {
+        if let Some(first) = networks.get(name) {
             item.fail(format!("{name} is already described by {}; join the two", first.item.path));
             continue;
         }
-        networks.push(Network { name, item, layer });
+        networks.insert(name, Network { item, layer });
     }
     networks
 }
@@ -137,12 +150,12 @@ pub(super) fn vendor_classes(
 }
 
 /// A network without subnets is a name that was mistyped somewhere.
-pub(super) fn check_used(networks: &[Network<'_>], subnets: &[SubnetDraft<'_>]) {
-    for network in networks {
-        if !subnets.iter().any(|subnet| subnet.network.as_ref() == Some(&network.name)) {
+pub(super) fn check_used(networks: &BTreeMap<&str, Network<'_>>, subnets: &[SubnetDraft<'_>]) {
+    let used: BTreeSet<&str> = subnets.iter().filter_map(|s| s.network.as_deref()).collect();
+    for (name, network) in networks {
+        if !used.contains(name) {
             network.item.fail(format!(
-                "no subnet says network = \"{}\"; correct one of the names or remove it",
-                network.name
+                "no subnet says network = \"{name}\"; correct one of the names or remove it"
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::section::{Item, Section};
 use super::value;
-use replication_ledger::LeaseTimes;
+use replication_ledger::{LeaseSpan, LeaseTimes};
 
 /// What the renew and rebind times are thousandths of.
 const WHOLE_PERMILLE: f64 = 1000.0;
@@ -22,19 +22,41 @@ pub(super) struct LeaseKeys<'a> {
     quarantine: Option<u32>,
 }
 
+/// Reads the lease times that a class or a pool says: T1 and T2 are the subnet's.
+pub(super) fn span(mut section: Section<'_>) -> LeaseSpan {
+    let (default, min, max) = bounds(&mut section);
+    section.finish();
+    let keys = LeaseKeys { default, min, max, ..LeaseKeys::default() };
+    keys.check();
+    let given = |key: &Given<'_>| key.as_ref().map(|(seconds, _)| *seconds);
+    LeaseSpan {
+        default_seconds: given(&keys.default),
+        min_seconds: given(&keys.min),
+        max_seconds: given(&keys.max),
+    }
+}
+
+/// A time that a section gives, with its place.
+type Given<'a> = Option<(u32, Item<'a>)>;
+
+/// Default, least and most.
+fn bounds<'a>(section: &mut Section<'a>) -> (Given<'a>, Given<'a>, Given<'a>) {
+    let mut seconds = |key| {
+        let item = section.take(key)?;
+        let seconds = item.parse(value::duration)?;
+        if seconds == 0 {
+            item.fail("must not be 0");
+            return None;
+        }
+        Some((seconds, item))
+    };
+    (seconds("default"), seconds("min"), seconds("max"))
+}
+
 impl<'a> LeaseKeys<'a> {
     /// Reads a section `lease`.
     pub(super) fn read(mut section: Section<'a>) -> LeaseKeys<'a> {
-        let mut seconds = |key| {
-            let item = section.take(key)?;
-            let seconds = item.parse(value::duration)?;
-            if seconds == 0 {
-                item.fail("must not be 0");
-                return None;
-            }
-            Some((seconds, item))
-        };
-        let (default, min, max) = (seconds("default"), seconds("min"), seconds("max"));
+        let (default, min, max) = bounds(&mut section);
         let mut permille = |key| {
             let item = section.take(key)?;
             // Between 0 and 1, so the product fits.

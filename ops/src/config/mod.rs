@@ -3,15 +3,19 @@
 //! Every problem of a file is found at once and stands with its line and key; a file with a problem is refused whole.
 //! A file is read in two steps that never mix: [`section`] knows TOML and places, the rest knows meaning.
 
+mod classes;
 mod clients;
 mod definitions;
 mod draft_numbers;
+mod expression;
 mod layer;
 mod lease;
 mod leasequery;
+pub mod limits;
 mod member;
 mod network;
 mod options;
+mod pools;
 mod problem;
 mod section;
 mod validate;
@@ -25,6 +29,8 @@ pub use member::{
 pub use network::network;
 pub use problem::{InvalidFile, Problem};
 
+#[cfg(test)]
+mod classes_tests;
 #[cfg(test)]
 mod clients_tests;
 #[cfg(test)]

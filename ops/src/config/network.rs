@@ -1,26 +1,31 @@
 //! network.toml: what all members share, from text to typed settings.
 
+use super::classes;
 use super::clients;
-use super::definitions::Definitions;
+use super::expression::Names;
 use super::layer::{self, Layer, Network};
 use super::leasequery;
 use super::options;
+use super::pools::Pools;
 use super::problem::{InvalidFile, Report};
 use super::section::{Item, Section, parse};
 use super::validate;
 use super::value;
 use replication_ledger::{
-    AddressRange, Boot, ClientRules, LeaseTimes, Octets, OptionValue, Prefix, Reservation,
+    Allocation, Boot, ClientRules, LeaseTimes, Octets, OptionValue, Prefix, Reservation,
     ReservationKey, Settings, Subnet,
 };
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 /// A subnet as read, with the places of what may clash with something elsewhere in the file.
 pub(super) struct SubnetDraft<'a> {
     pub(super) item: Item<'a>,
     pub(super) prefix: Prefix,
     pub(super) network: Option<String>,
-    pub(super) pools: Vec<(AddressRange, Item<'a>)>,
+    pub(super) pools: Pools<'a>,
+    pub(super) allocation: Allocation,
     pub(super) relays: Vec<(Ipv4Addr, Item<'a>)>,
     pub(super) options: Vec<OptionValue>,
     pub(super) lease: LeaseTimes,
@@ -47,11 +52,13 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     if let Some(cluster) = root.section("cluster") {
         read_cluster(cluster, &mut settings);
     }
-    let cluster = Layer::of_cluster(&mut root, &mut settings);
+    let mut cluster = Layer::of_cluster(&mut root, &mut settings);
     if let Some(section) = root.section("options") {
         settings.options = options::read(&section, &cluster.definitions);
     }
     settings.vendor_classes = layer::vendor_classes(&mut root, &cluster.definitions);
+    settings.classes = classes::read(&mut root, &cluster.definitions);
+    cluster.class_names = Rc::new(settings.classes.iter().map(|c| c.name.clone()).collect());
     let networks = layer::networks(&mut root, &cluster);
     let subnets = root.take("subnet").map(|item| item.items()).unwrap_or_default();
     let mut drafts: Vec<SubnetDraft<'_>> =
@@ -62,12 +69,6 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     settings.reception.vss = settings.subnets.iter().any(|subnet| subnet.vpn.is_some());
     if let Some(section) = root.section("leasequery") {
         settings.leasequery = leasequery::read(section);
-    }
-    if let Some(class) = root.take("class") {
-        class.fail(
-            "client classes are not supported by this version; remove every [[class]] and put \
-             its options under the subnet or the reservation",
-        );
     }
     root.finish();
     settings
@@ -101,7 +102,7 @@ fn read_cluster(mut cluster: Section<'_>, settings: &mut Settings) {
 fn read_subnet<'a>(
     item: Item<'a>,
     cluster: &Layer<'a>,
-    networks: &[Network<'a>],
+    networks: &BTreeMap<&str, Network<'a>>,
 ) -> Option<SubnetDraft<'a>> {
     let mut section = item.section()?;
     let prefix = section
@@ -109,24 +110,23 @@ fn read_subnet<'a>(
         .and_then(|item| item.parse(value::prefix));
     let network = section.take("network").and_then(|item| item.text().map(str::to_owned));
     let listed = |item: Option<Item<'a>>| item.map(|item| item.items()).unwrap_or_default();
-    let pools = listed(section.take("pools"));
     let relays = listed(section.take("relays"));
-    let named = networks.iter().find(|known| Some(&known.name) == network.as_ref());
+    let named = network.as_deref().and_then(|name| networks.get(name));
     let layer = named.map_or(cluster, |known| &known.layer).with(&mut section);
+    let pools = Pools::read(&mut section, &layer);
     let reservations = listed(section.take("reservation"));
     section.finish();
-    let with_place = |item: Item<'a>| Some((item.parse(value::range)?, item));
-    let pools = pools.into_iter().filter_map(with_place).collect();
     let relays =
         relays.into_iter().filter_map(|item| Some((item.parse(value::address)?, item))).collect();
+    let names = Names { definitions: &layer.definitions, classes: &layer.class_names };
     let reservations = reservations.into_iter();
-    let reservations =
-        reservations.filter_map(|item| read_reservation(item, &layer.definitions)).collect();
+    let reservations = reservations.filter_map(|item| read_reservation(item, names)).collect();
     Some(SubnetDraft {
         item,
         prefix: prefix?,
         network,
         pools,
+        allocation: layer.allocation.unwrap_or_default(),
         relays,
         options: layer.options,
         lease: layer.lease.times(),
@@ -137,16 +137,13 @@ fn read_subnet<'a>(
     })
 }
 
-fn read_reservation<'a>(
-    item: Item<'a>,
-    definitions: &Definitions,
-) -> Option<(Reservation, Item<'a>)> {
+fn read_reservation<'a>(item: Item<'a>, names: Names<'_>) -> Option<(Reservation, Item<'a>)> {
     let mut section = item.section()?;
     let address = section
         .need("address", "write the address that this client gets")
         .and_then(|item| item.parse(value::address));
     let host_name = section.take("hostname").and_then(|item| item.text().map(str::to_owned));
-    let options = section.section("options").map(|keys| options::read(&keys, definitions));
+    let options = section.section("options").map(|keys| options::read(&keys, names.definitions));
     let boot = section.section("boot").map(|section| clients::boot(section, &Boot::default()));
     let mut keys = Vec::new();
     let mut key = |name, read: fn(&str) -> Result<ReservationKey, String>| {
@@ -159,11 +156,17 @@ fn read_reservation<'a>(
     key("circuit-id", |text| value::identifier(text).map(ReservationKey::CircuitId));
     key("remote-id", |text| value::identifier(text).map(ReservationKey::RemoteId));
     key("subscriber-id", |text| value::identifier(text).map(ReservationKey::SubscriberId));
+    key("relay-id", |text| value::identifier(text).map(ReservationKey::RelayId));
+    let expression = section.take("match");
+    let condition = expression.as_ref().and_then(|item| classes::condition(item, names));
+    if let Some(item) = &expression {
+        keys.push(item.text().map(|text| ReservationKey::Matching(text.as_bytes().into())));
+    }
     section.finish();
     if keys.len() != 1 {
         item.fail(format!(
             "names its client {} times; give exactly one of mac, client-id, circuit-id, \
-             remote-id, subscriber-id",
+             remote-id, subscriber-id, relay-id, match",
             keys.len()
         ));
         return None;
@@ -171,14 +174,17 @@ fn read_reservation<'a>(
     let key = keys.pop().flatten()?;
     let options = options.unwrap_or_default();
     let boot = boot.unwrap_or_default();
-    Some((Reservation { key, address: address?, host_name, options, boot }, item))
+    let condition = condition.map(Box::new);
+    Some((Reservation { key, address: address?, host_name, options, boot, condition }, item))
 }
 
 fn finish_subnet(draft: SubnetDraft<'_>) -> Subnet {
     Subnet {
         prefix: draft.prefix,
         network: draft.network,
-        pools: draft.pools.into_iter().map(|(pool, _)| pool).collect(),
+        pools: draft.pools.left(),
+        pool_rules: draft.pools.rules,
+        allocation: draft.allocation,
         relays: draft.relays.into_iter().map(|(relay, _)| relay).collect(),
         options: draft.options,
         lease: draft.lease,

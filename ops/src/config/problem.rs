@@ -47,7 +47,8 @@ impl fmt::Display for InvalidFile {
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     text: &'a str,
-    problems: RefCell<Vec<Problem>>,
+    /// Each with the octet that it is about, from which its line is reckoned in the end.
+    problems: RefCell<Vec<(usize, Problem)>>,
 }
 
 impl<'a> Report<'a> {
@@ -57,10 +58,20 @@ impl<'a> Report<'a> {
 
     /// Notes what is wrong at an octet of the text.
     pub(crate) fn add(&self, offset: usize, key: &str, reason: impl Into<String>) {
-        let before = self.text.as_bytes().iter().take(offset);
-        let line = 1 + before.filter(|octet| **octet == b'\n').count();
-        let problem = Problem { line, key: key.to_owned(), reason: reason.into() };
-        self.problems.borrow_mut().push(problem);
+        let problem = Problem { line: 0, key: key.to_owned(), reason: reason.into() };
+        self.problems.borrow_mut().push((offset, problem));
+    }
+
+    /// The text that is read.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The column of an octet of the text, in characters from 1.
+    pub(crate) fn column(&self, offset: usize) -> usize {
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line = before.rfind('\n').map_or(before, |end| &before[end + 1..]);
+        1 + line.chars().count()
     }
 
     /// The value, if nothing was wrong.
@@ -68,7 +79,14 @@ impl<'a> Report<'a> {
     /// # Errors
     /// Everything that was noted, in order of line.
     pub(crate) fn conclude<T>(self, file: &str, value: Option<T>) -> Result<T, InvalidFile> {
-        let mut problems = self.problems.into_inner();
+        let problems = self.problems.into_inner();
+        let breaks = self.text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+        let breaks: Vec<usize> = breaks.map(|(offset, _)| offset).collect();
+        let with_line = |(offset, problem): (usize, Problem)| Problem {
+            line: 1 + breaks.partition_point(|at| *at < offset),
+            ..problem
+        };
+        let mut problems: Vec<Problem> = problems.into_iter().map(with_line).collect();
         problems.sort_by_key(|problem| problem.line);
         match value {
             Some(value) if problems.is_empty() => Ok(value),

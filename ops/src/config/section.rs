@@ -125,6 +125,14 @@ impl<'a> Item<'a> {
         self.report.add(self.offset, &self.path, reason);
     }
 
+    /// Notes something about a place in a string: `at` octets into its value. The column is said too.
+    pub(crate) fn fail_within(&self, at: usize, reason: &str) {
+        let written = self.report.text().get(self.place()).unwrap_or_default();
+        let offset = self.offset + place_in_string(written, at);
+        let column = self.report.column(offset);
+        self.report.add(offset, &self.path, format!("column {column}: {reason}"));
+    }
+
     /// The octets of the text that it takes.
     pub(crate) fn place(&self) -> std::ops::Range<usize> {
         self.offset..self.end
@@ -231,5 +239,71 @@ impl<'a> Item<'a> {
             self.fail(format!("must be {wanted}"));
         }
         value
+    }
+}
+
+/// Where in a string as it is written the octet `at` of its value stands: behind the quotes, and behind longer escapes.
+fn place_in_string(written: &str, at: usize) -> usize {
+    let quotes = ["\"\"\"", "'''", "\"", "'"];
+    let open = quotes.into_iter().find(|quote| written.starts_with(quote)).unwrap_or_default();
+    let mut place = open.len();
+    if open.len() == 3 {
+        // The line break right behind the quotes is none of the value.
+        let rest = &written[place..];
+        place += ["\r\n", "\n"].iter().find(|b| rest.starts_with(**b)).map_or(0, |b| b.len());
+    }
+    if open.starts_with('\'') {
+        return (place + at).min(written.len());
+    }
+    let mut value_len = 0;
+    while value_len < at {
+        let rest = &written[place..];
+        let Some(first) = rest.chars().next() else { break };
+        let escape = rest.as_bytes().get(1).filter(|_| first == '\\');
+        let (written_len, len) = match escape {
+            None => (first.len_utf8(), first.len_utf8()),
+            Some(b'u' | b'U' | b'x') => escaped_character(rest),
+            // A line that goes on: the break and the blanks behind it are none of the value.
+            Some(octet) if octet.is_ascii_whitespace() => {
+                (rest.len() - rest[1..].trim_start().len(), 0)
+            }
+            Some(_) => (2, 1),
+        };
+        place += written_len;
+        value_len += len;
+    }
+    place.min(written.len())
+}
+
+/// Octets of an escape by number, and of what it stands for.
+fn escaped_character(written: &str) -> (usize, usize) {
+    let digits_len = match written.as_bytes()[1] {
+        b'U' => 8,
+        b'u' => 4,
+        _ => 2,
+    };
+    let number = written.get(2..2 + digits_len).and_then(|d| u32::from_str_radix(d, 16).ok());
+    let len = number.and_then(char::from_u32).map_or(1, char::len_utf8);
+    ((2 + digits_len).min(written.len()), len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_in_string;
+
+    #[test]
+    fn places_in_strings_are_found_behind_quotes_and_escapes() {
+        let check = |written: &str, at: usize, expected: &str| {
+            assert_eq!(&written[place_in_string(written, at)..], expected, "{written} {at}");
+        };
+        check("'ab'", 1, "b'");
+        check(r#""ab""#, 1, r#"b""#);
+        check(r#""\"b""#, 1, r#"b""#);
+        check(r#""\u00e9b""#, 2, r#"b""#);
+        check(r#""éb""#, 2, r#"b""#);
+        check("'''\nab'''", 1, "b'''");
+        check("\"\"\"\r\nab\"\"\"", 1, "b\"\"\"");
+        check("\"\"\"a\\\n  bc\"\"\"", 2, "c\"\"\"");
+        check("\"ab\"", 99, "");
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use replication_ledger::{MemberId, ReservationKey, Role};
 use std::path::Path;
 
-/// The file as the manual shows it, without the classes that a later version brings.
+/// The file as the manual shows it.
 const NETWORK: &str = r#"
 [cluster]
 mclt = "1h"
@@ -176,8 +176,7 @@ fn a_bad_network_is_refused_with_line_key_and_reason() {
     );
     check(
         "[[class]]\nname = \"voip\"",
-        &["n.toml:1: class: client classes are not supported by this version; remove every \
-         [[class]] and put its options under the subnet or the reservation"],
+        &["n.toml:1: class[0].match: missing; write the expression that holds for its clients"],
     );
     check(
         "[leasequery]\npermitted = [\"10.0.0.1/8\"]\ndialects = [\"kea\"]\nmax_connections = 0",
@@ -229,7 +228,7 @@ fn what_does_not_fit_together_is_refused_with_both_places() {
             "n.toml:6: subnet[0].reservation[1]: mac 00:00:00:00:00:01 already has a reservation in \
          this subnet, subnet[0].reservation[0]; remove one",
             "n.toml:9: subnet[0].reservation[2]: names its client 0 times; give exactly one of mac, \
-         client-id, circuit-id, remote-id, subscriber-id",
+         client-id, circuit-id, remote-id, subscriber-id, relay-id, match",
             "n.toml:11: subnet[0].reservation[3]: 10.0.1.5 is not inside 10.0.0.0/24; use \
          10.0.0.1-10.0.0.254",
         ],

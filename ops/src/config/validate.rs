@@ -1,5 +1,6 @@
 //! What must fit together between the parts of network.toml.
 
+use super::limits::EXPRESSION_RESERVATIONS_MAX;
 use super::network::SubnetDraft;
 use super::section::Item;
 use replication_ledger::{AddressRange, Prefix, ReservationKey};
@@ -50,11 +51,11 @@ fn vpns(drafts: &[SubnetDraft<'_>]) {
 }
 
 fn pools(draft: &mut SubnetDraft<'_>) {
-    draft.pools.sort_by_key(|(pool, _)| *pool);
+    draft.pools.ranges.sort_by_key(|(pool, _)| *pool);
     let prefix = draft.prefix;
     let whole = prefix.range();
     let mut before: Option<&(AddressRange, Item<'_>)> = None;
-    for entry in &draft.pools {
+    for entry in &draft.pools.ranges {
         let (pool, item) = entry;
         if pool.intersection(&whole) != Some(*pool) {
             item.fail(format!("{pool} is not inside {prefix}; {}", inside(prefix)));
@@ -74,6 +75,13 @@ fn pools(draft: &mut SubnetDraft<'_>) {
         }
         if before.is_none_or(|(other, _)| other.last < pool.last) {
             before = Some(entry);
+        }
+    }
+    draft.pools.excluded.sort_by_key(|(range, _)| *range);
+    for (range, item) in &draft.pools.excluded {
+        let mut pools = draft.pools.ranges.iter();
+        if !pools.any(|(pool, _)| pool.intersection(range).is_some()) {
+            item.fail(format!("{range} is in no pool of {prefix}; remove it"));
         }
     }
 }
@@ -113,6 +121,13 @@ fn reservations(draft: &mut SubnetDraft<'_>) {
             by_key.insert(&reservation.key, item);
         }
     }
+    let mut by_expression = draft.reservations.iter().filter(|(r, _)| r.condition.is_some());
+    if let Some((_, item)) = by_expression.nth(EXPRESSION_RESERVATIONS_MAX) {
+        item.fail(format!(
+            "is one reservation by expression too many; a subnet may have \
+             {EXPRESSION_RESERVATIONS_MAX}"
+        ));
+    }
     draft.reservations.sort_by_key(|(reservation, _)| reservation.address);
 }
 
@@ -135,7 +150,10 @@ fn relays(drafts: &[SubnetDraft<'_>]) {
                 continue;
             }
             seen.insert(*relay, (draft, item));
-            let around = drafts.iter().find(|other| other.prefix.contains(*relay));
+            // They are sorted by prefix; overlapping ones were noted.
+            let after = drafts.partition_point(|other| other.prefix.address <= *relay);
+            let around = after.checked_sub(1).map(|position| &drafts[position]);
+            let around = around.filter(|around| around.prefix.contains(*relay));
             if let Some(around) = around.filter(|around| !same_link(draft, around)) {
                 item.fail(format!(
                     "{relay} lies in {} of {}, which is another link; give both subnets the same \

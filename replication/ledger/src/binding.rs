@@ -58,6 +58,11 @@ impl fmt::Display for BindingState {
     }
 }
 
+/// Sub-option Agent Circuit ID (RFC 3046 §3.1).
+const AGENT_CIRCUIT_ID: u8 = 1;
+/// Sub-option Agent Remote ID (RFC 3046 §3.2).
+const AGENT_REMOTE_ID: u8 = 2;
+
 /// The committed record of one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
@@ -104,6 +109,15 @@ impl Binding {
             rest = &tail[usize::from(*len)..];
         }
         None
+    }
+
+    /// The circuit that the client is behind: its relay and the Agent Circuit ID, which is local to that (RFC 3046 §3.1). None if
+    /// the relay gave an Agent Remote ID, by which such records are found, or no Agent Circuit ID.
+    pub fn circuit(&self) -> Option<(Ipv4Addr, &[u8])> {
+        match self.relay_sub_option(AGENT_REMOTE_ID) {
+            Some(_) => None,
+            None => Some((self.giaddr, self.relay_sub_option(AGENT_CIRCUIT_ID)?)),
+        }
     }
 
     /// Moves to the state that the transition table gives for this event, or says that there is none.

@@ -45,6 +45,8 @@ pub struct ClientRules {
     pub auto_configure: bool,
     /// The most addresses that clients behind one Agent Remote ID have at a time (RFC 3046 section 4.0).
     pub addresses_per_remote_id_max: Option<u32>,
+    /// The most addresses that clients of one circuit have at a time: behind one Agent Circuit ID of one relay.
+    pub addresses_per_circuit_id_max: Option<u32>,
     /// Option 81 of a client is answered (RFC 4702 section 4).
     pub fqdn: bool,
     /// What completes a name that is not fully qualified, such as "example.net"; empty if nothing does.
@@ -61,6 +63,7 @@ impl Default for ClientRules {
             quarantine_seconds: 24 * 3600,
             auto_configure: true,
             addresses_per_remote_id_max: None,
+            addresses_per_circuit_id_max: None,
             fqdn: true,
             name_suffix: String::new(),
         }

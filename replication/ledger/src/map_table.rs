@@ -52,6 +52,14 @@ impl LedgerView for MapTable {
         self.bindings.values().filter(move |b| b.relay_sub_option(2) == Some(remote_id))
     }
 
+    fn bindings_of_circuit<'a>(
+        &'a self,
+        giaddr: Ipv4Addr,
+        circuit_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        self.bindings.values().filter(move |b| b.circuit() == Some((giaddr, circuit_id)))
+    }
+
     fn bindings_changed_after(
         &self,
         after: (u64, Ipv4Addr),

@@ -79,6 +79,17 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         }
     }
 
+    fn bindings_of_circuit<'a>(
+        &'a self,
+        giaddr: Ipv4Addr,
+        circuit_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        match &self.isolated {
+            None => Records::Applied(self.applied.bindings_of_circuit(giaddr, circuit_id)),
+            Some(isolated) => Records::Isolated(isolated.bindings_of_circuit(giaddr, circuit_id)),
+        }
+    }
+
     fn bindings_changed_after(
         &self,
         after: (u64, Ipv4Addr),

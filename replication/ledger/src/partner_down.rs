@@ -85,11 +85,13 @@ pub(crate) fn renews_only_its_own(globals: &Globals) -> bool {
 
 /// The longest lease that these settings allow, in seconds.
 pub fn lease_seconds_max(globals: &Globals) -> u32 {
-    let subnets = globals.settings.subnets.iter();
-    subnets
-        .map(|subnet| subnet.lease.max_seconds.max(subnet.lease.default_seconds))
-        .max()
-        .unwrap_or(0)
+    let of_subnets = globals.settings.subnets.iter().map(|subnet| {
+        let of_pools = subnet.pool_rules.iter().map(|rules| rules.lease.seconds_max());
+        let own = subnet.lease.max_seconds.max(subnet.lease.default_seconds);
+        of_pools.max().unwrap_or(0).max(own)
+    });
+    let of_classes = globals.settings.classes.iter().map(|class| class.lease.seconds_max());
+    of_subnets.chain(of_classes).max().unwrap_or(0)
 }
 
 /// The assertion for a survivor.
@@ -237,4 +239,34 @@ fn set_aside_unknown(
 
 fn one(address: Ipv4Addr) -> AddressRange {
     AddressRange { first: address, last: address }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Condition, LeaseSpan, LeaseTimes, PoolRules, Prefix, Subnet};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn the_longest_lease_is_that_of_whatever_place_says_the_longest() {
+        let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 24 };
+        let check = |of_subnet, of_pool: LeaseSpan, of_class: LeaseSpan, expected| {
+            let mut subnet = Subnet::new(prefix);
+            subnet.lease = LeaseTimes { max_seconds: of_subnet, ..LeaseTimes::default() };
+            subnet.pool_rules =
+                vec![PoolRules { lease: of_pool, ..PoolRules::new(prefix.range()) }];
+            let class = Class { lease: of_class, ..Class::new("a", Condition::default()) };
+            let mut globals = Globals::default();
+            globals.settings.subnets = vec![subnet];
+            globals.settings.classes = vec![class];
+            assert_eq!(lease_seconds_max(&globals), expected);
+        };
+        let silent = LeaseSpan::default();
+        let max = LeaseSpan { max_seconds: Some(200_000), ..silent };
+        let min = LeaseSpan { min_seconds: Some(300_000), ..silent };
+        check(90_000, silent, silent, 90_000);
+        check(90_000, max, silent, 200_000);
+        check(90_000, max, min, 300_000);
+        check(400_000, max, min, 400_000);
+    }
 }

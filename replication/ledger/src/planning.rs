@@ -60,14 +60,15 @@ fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<C
     let whole = Command::Grant { first: range.first, last: range.last, owner: None };
     // Whatever of it is reserved or in no pool goes to nobody; what lies in pools is given pool by pool.
     let pools: Vec<AddressRange> =
-        globals.settings.pools().filter_map(|pool| pool.intersection(&range)).collect();
+        globals.settings.pools_near(range).filter_map(|pool| pool.intersection(&range)).collect();
     let in_pools: u64 = pools.iter().map(AddressRange::size).sum();
-    let reserved = globals.settings.reservations().any(|r| range.contains(r.address));
+    let reserved = globals.settings.reserved_in(range).next().is_some();
     if in_pools < range.size() || reserved {
         commands.push(whole);
     }
     for part in pools {
-        let pool = globals.settings.pools().find(|pool| pool.contains(part.first));
+        let subnet = globals.settings.subnet_of(part.first);
+        let pool = subnet.and_then(|subnet| subnet.pool_of(part.first));
         let poorest = pool.and_then(|pool| {
             globals.sharing().into_iter().min_by_key(|id| (view.free_count(*id, pool), *id))
         });

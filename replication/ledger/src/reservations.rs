@@ -1,6 +1,6 @@
 //! Addresses set aside for known clients.
 
-use crate::{Binding, Boot, ClientKey, HardwareAddress, Octets, OptionValue};
+use crate::{Binding, Boot, ClientKey, Condition, HardwareAddress, Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -18,6 +18,10 @@ pub enum ReservationKey {
     RemoteId(Octets),
     /// By Subscriber-ID (RFC 3993).
     SubscriberId(Octets),
+    /// By Relay Agent Identifier (RFC 6925): a relay behind which there is one client.
+    RelayId(Octets),
+    /// By an expression, which this is the text of.
+    Matching(Octets),
 }
 
 impl ReservationKey {
@@ -30,7 +34,9 @@ impl ReservationKey {
             }
             ReservationKey::CircuitId(_)
             | ReservationKey::RemoteId(_)
-            | ReservationKey::SubscriberId(_) => false,
+            | ReservationKey::SubscriberId(_)
+            | ReservationKey::RelayId(_)
+            | ReservationKey::Matching(_) => false,
         }
     }
 }
@@ -43,6 +49,10 @@ impl fmt::Display for ReservationKey {
             ReservationKey::CircuitId(octets) => write!(f, "circuit-id {octets}"),
             ReservationKey::RemoteId(octets) => write!(f, "remote-id {octets}"),
             ReservationKey::SubscriberId(octets) => write!(f, "subscriber-id {octets}"),
+            ReservationKey::RelayId(octets) => write!(f, "relay-id {octets}"),
+            ReservationKey::Matching(text) => {
+                write!(f, "match {}", String::from_utf8_lossy(text))
+            }
         }
     }
 }
@@ -60,12 +70,21 @@ pub struct Reservation {
     pub options: Vec<OptionValue>,
     /// From whom this client loads its system, before what its subnet says.
     pub boot: Boot,
+    /// What the text of a key by expression means; none for other keys.
+    pub condition: Option<Box<Condition>>,
 }
 
 impl Reservation {
     /// An address for a client, and nothing else.
     pub fn new(key: ReservationKey, address: Ipv4Addr) -> Reservation {
-        Reservation { key, address, host_name: None, options: Vec::new(), boot: Boot::default() }
+        Reservation {
+            key,
+            address,
+            host_name: None,
+            options: Vec::new(),
+            boot: Boot::default(),
+            condition: None,
+        }
     }
 
     /// True if whoever holds this binding is whom the reservation is for, whatever it calls itself: firmware and the

@@ -1,6 +1,9 @@
 //! The network configuration that all members share, as values. Its file format belongs to `ops`.
 
-use crate::{Boot, ClientRules, LeasequerySettings, Octets, Reception, Reservation, VendorClass};
+use crate::{
+    Allocation, Boot, Class, ClientRules, LeasequerySettings, Octets, PoolRules, Reception,
+    Reservation, VendorClass,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -115,8 +118,12 @@ pub struct Subnet {
     pub prefix: Prefix,
     /// Subnets with the same name share a link.
     pub network: Option<String>,
-    /// Where dynamic addresses come from; sorted, disjoint, inside the prefix.
+    /// Where dynamic addresses come from; sorted, disjoint, inside the prefix, what is excluded left out.
     pub pools: Vec<AddressRange>,
+    /// What is said about single pools; sorted, disjoint.
+    pub pool_rules: Vec<PoolRules>,
+    /// How a new address is chosen where a pool says nothing else.
+    pub allocation: Allocation,
     /// Relays (giaddr) outside the prefix that belong here.
     pub relays: Vec<Ipv4Addr>,
     /// Options for this subnet, before those for everybody.
@@ -158,6 +165,8 @@ pub struct Settings {
     pub reception: Reception,
     /// What clients of some vendor classes are told; sorted by identifier.
     pub vendor_classes: Vec<VendorClass>,
+    /// Classes by expression, in the order of the file: each may ask for those before it.
+    pub classes: Vec<Class>,
 }
 
 impl Default for Settings {
@@ -174,6 +183,7 @@ impl Default for Settings {
             leasequery: LeasequerySettings::default(),
             reception: Reception::default(),
             vendor_classes: Vec::new(),
+            classes: Vec::new(),
         }
     }
 }
@@ -195,13 +205,36 @@ impl Settings {
 
     /// True if the address can be given out dynamically.
     pub fn in_pool(&self, address: Ipv4Addr) -> bool {
-        self.subnet_of(address)
-            .is_some_and(|subnet| subnet.pools.iter().any(|pool| pool.contains(address)))
+        self.subnet_of(address).is_some_and(|subnet| subnet.pool_of(address).is_some())
     }
 
     /// The reservation of this very address.
     pub fn reservation_of(&self, address: Ipv4Addr) -> Option<&Reservation> {
         self.subnet_of(address)?.reservation_of(address)
+    }
+
+    /// The pools that have addresses of this range, in order of address.
+    pub fn pools_near(&self, range: AddressRange) -> impl Iterator<Item = AddressRange> + '_ {
+        let after = self.subnets.partition_point(|s| s.prefix.range().last < range.first);
+        self.subnets[after..]
+            .iter()
+            .take_while(move |subnet| subnet.prefix.address <= range.last)
+            .flat_map(|subnet| subnet.pools.iter().copied())
+            .filter(move |pool| pool.intersection(&range).is_some())
+    }
+
+    /// The addresses of this range that are reserved, ascending.
+    pub fn reserved_in(&self, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        // Subnets are sorted by prefix and disjoint, reservations by address: the walk is in order.
+        let after = self.subnets.partition_point(|s| s.prefix.range().last < range.first);
+        self.subnets[after..]
+            .iter()
+            .take_while(move |subnet| subnet.prefix.address <= range.last)
+            .flat_map(move |subnet| {
+                let from = subnet.reservations.partition_point(|r| r.address < range.first);
+                subnet.reservations[from..].iter().map(|r| r.address)
+            })
+            .take_while(move |address| *address <= range.last)
     }
 
     /// Every pool of every subnet, in order of address.
@@ -222,6 +255,8 @@ impl Subnet {
             prefix,
             network: None,
             pools: Vec::new(),
+            pool_rules: Vec::new(),
+            allocation: Allocation::default(),
             relays: Vec::new(),
             options: Vec::new(),
             lease: LeaseTimes::default(),
@@ -230,6 +265,20 @@ impl Subnet {
             clients: ClientRules::default(),
             vpn: None,
         }
+    }
+
+    /// The pool with this address in it.
+    pub fn pool_of(&self, address: Ipv4Addr) -> Option<AddressRange> {
+        let after = self.pools.partition_point(|pool| pool.first <= address);
+        let pool = self.pools.get(after.checked_sub(1)?)?;
+        pool.contains(address).then_some(*pool)
+    }
+
+    /// What is said about the pool with this address in it.
+    pub fn pool_rules_of(&self, address: Ipv4Addr) -> Option<&PoolRules> {
+        let after = self.pool_rules.partition_point(|rules| rules.range.first <= address);
+        let rules = self.pool_rules.get(after.checked_sub(1)?)?;
+        rules.range.contains(address).then_some(rules)
     }
 
     /// The reservation of this very address. They are sorted by address.

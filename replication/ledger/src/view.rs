@@ -35,6 +35,13 @@ pub trait LedgerView {
         remote_id: &'a [u8],
     ) -> impl Iterator<Item = &'a Binding> + 'a;
 
+    /// Every record of this circuit (see [`Binding::circuit`]), ascending by address.
+    fn bindings_of_circuit<'a>(
+        &'a self,
+        giaddr: Ipv4Addr,
+        circuit_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a;
+
     /// Records in order of their newest change and address, from just after `after`.
     fn bindings_changed_after(&self, after: (u64, Ipv4Addr))
     -> impl Iterator<Item = &Binding> + '_;
@@ -122,12 +129,14 @@ pub mod contract {
                     let state = BindingState::ALL[random.below(6)];
                     let until = Timestamp(random.below(2000) as u64);
                     let relay_agent_information = random.relay_agent_information();
+                    let giaddr = Ipv4Addr::from(random.below(2) as u32);
                     let change = |binding: &mut Binding| {
                         binding.state = state;
                         binding.until = until;
                         binding.end_index = step;
                         binding.changed_index = step;
                         binding.relay_agent_information = relay_agent_information.clone();
+                        binding.giaddr = giaddr;
                     };
                     let found = table.amend(address, change);
                     assert_eq!(found, model.amend(address, change));
@@ -178,6 +187,12 @@ pub mod contract {
         let remote_id = [random.below(9) as u8];
         assert!(
             table.bindings_of_remote_id(&remote_id).eq(model.bindings_of_remote_id(&remote_id))
+        );
+        let relay = Ipv4Addr::from(random.below(2) as u32);
+        assert!(
+            table
+                .bindings_of_circuit(relay, &remote_id)
+                .eq(model.bindings_of_circuit(relay, &remote_id))
         );
         let after = (random.below(600) as u64, address);
         assert!(table.bindings_changed_after(after).eq(model.bindings_changed_after(after)));

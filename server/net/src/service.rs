@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication_ledger::{AddressRange, Settings, Timestamp};
 use server_rules::leasequery::ReplayGuard;
 use server_rules::{MemberFacts, NetworkIndex, OfferLimits, Offers};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,9 @@ pub struct OfferTable(Mutex<Offers>);
 impl OfferTable {
     /// No offers yet.
     pub fn new(limits: OfferLimits) -> OfferTable {
-        OfferTable(Mutex::new(Offers::new(limits)))
+        // The hasher's keys are random in every process.
+        let seed = RandomState::new().build_hasher().finish();
+        OfferTable(Mutex::new(Offers::new(limits).seeded(seed)))
     }
 
     /// The addresses of a range that are on offer now, ascending: they must not be let go of [AV-Q5]. The rest of it is let go of now, and

@@ -3,7 +3,8 @@
 use crate::intent::DropReason;
 use crate::request::{RelayWords, Request, Situation};
 use crate::subnet_selection::position_of;
-use replication_ledger::{BindingState, BootpService, LedgerView, Subnet};
+use replication_ledger::{Binding, BindingState, BootpService, Class, LedgerView, Subnet};
+use server_wire::SubOptionCode;
 
 /// True if this subnet serves the client. `relay` is what the relay says, or said when it was heard last.
 // [H-31] Administrative policy: where only known clients are served, the others are ignored.
@@ -33,12 +34,11 @@ fn is_known<V: LedgerView>(
     let settings = situation.settings();
     let Some(position) = position_of(settings, subnet.prefix.address) else { return false };
     let link = situation.index.link(position);
-    let (client, hardware) = (&request.client, &request.hardware);
-    situation.index.reservations(settings, link, client, hardware, relay).next().is_some()
+    situation.index.reservations(settings, link, request, relay).next().is_some()
 }
 
-/// Lets the client have one address more behind its relay's Agent Remote ID, or says why not. What it has already counts
-/// for nothing.
+/// Lets the client have one address more behind its relay's Agent Remote ID and on its circuit, or says why not. What it has already
+/// counts for nothing.
 ///
 /// Two clients whose promises cross on the way to the log may pass the limit together.
 // [O-08] A device that forges hardware addresses takes no more than its share of the pool.
@@ -48,17 +48,52 @@ pub(crate) fn within_limit<V: LedgerView>(
     relay: &RelayWords<'_>,
     situation: &Situation<'_, V>,
 ) -> Result<(), DropReason> {
-    let (Some(max), Some(remote_id)) =
-        (subnet.clients.addresses_per_remote_id_max, relay.remote_id)
-    else {
-        return Ok(());
-    };
-    let others = situation.view.bindings_of_remote_id(remote_id).filter(|binding| {
+    let classes = request.facts.classes;
+    let of_class = |max: fn(&Class) -> Option<u32>| classes.of(situation.settings()).find_map(max);
+    let rules = &subnet.clients;
+    let max = of_class(|class| class.addresses_per_remote_id_max);
+    if let Some(max) = max.or(rules.addresses_per_remote_id_max)
+        && let Some(remote_id) = relay.remote_id
+        && is_full(situation.view.bindings_of_remote_id(remote_id), max, request)
+    {
+        return Err(DropReason::RemoteIdLimit);
+    }
+    let max = of_class(|class| class.addresses_per_circuit_id_max);
+    if let (Some(max), Some(circuit_id)) =
+        (max.or(rules.addresses_per_circuit_id_max), relay.circuit_id)
+    {
+        // The words of one relay: its Agent Remote ID names it, else its address does.
+        let full = match relay.remote_id {
+            Some(remote_id) => {
+                let of_circuit =
+                    |b: &&Binding| b.relay_sub_option(AGENT_CIRCUIT_ID) == Some(circuit_id);
+                let of_relay = situation.view.bindings_of_remote_id(remote_id);
+                is_full(of_relay.filter(of_circuit), max, request)
+            }
+            None => {
+                let giaddr = request.message.header.giaddr;
+                is_full(situation.view.bindings_of_circuit(giaddr, circuit_id), max, request)
+            }
+        };
+        if full {
+            return Err(DropReason::CircuitIdLimit);
+        }
+    }
+    Ok(())
+}
+
+/// Agent Circuit ID, as a number.
+const AGENT_CIRCUIT_ID: u8 = SubOptionCode::CIRCUIT_ID.0;
+
+/// True if other clients hold as many of these as there may be.
+fn is_full<'b>(
+    bindings: impl Iterator<Item = &'b Binding>,
+    max: u32,
+    request: &Request<'_>,
+) -> bool {
+    let others = bindings.filter(|binding| {
         binding.state == BindingState::Active && binding.client != request.client
     });
     // One more than the most is never looked at: the device may have had thousands of addresses.
-    match others.take(max as usize).count() < max as usize {
-        true => Ok(()),
-        false => Err(DropReason::RemoteIdLimit),
-    }
+    others.take(max as usize).count() >= max as usize
 }

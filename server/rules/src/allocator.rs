@@ -7,12 +7,16 @@ use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use replication_ledger::may_bind;
 use replication_ledger::{
-    AddressRange, Binding, BindingState, Holder, LedgerView, Reservation, Subnet,
+    AddressRange, Allocation, Binding, BindingState, Holder, LedgerView, Reservation, Subnet,
 };
 use std::net::Ipv4Addr;
 
 /// The most free addresses looked at in one pool for one client: only held ones make it look on.
 const SEARCH_STEPS_MAX: usize = 256;
+
+/// How many free addresses are compared to find the one that was used the longest time ago. They lie behind the one given last, so
+/// they had their turn before all others.
+const CANDIDATES_LEN_MAX: usize = 32;
 
 /// An address that this member may offer to the client.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +52,7 @@ pub(crate) fn reservation_at<'a>(
     address: Ipv4Addr,
     relay: &crate::request::RelayWords<'_>,
 ) -> Option<&'a Reservation> {
-    subnet
-        .reservation_of(address)
-        .filter(|r| identity::is_meant(&r.key, &request.client, &request.hardware, relay))
+    subnet.reservation_of(address).filter(|found| identity::is_meant(found, request, relay))
 }
 
 struct Search<'s, 'r, 'a, V> {
@@ -64,13 +66,7 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         let request = self.request;
         self.situation
             .index
-            .reservations(
-                self.situation.settings(),
-                self.link.positions,
-                &request.client,
-                &request.hardware,
-                &request.relay,
-            )
+            .reservations(self.situation.settings(), self.link.positions, request, &request.relay)
             .find_map(|reservation| self.usable(reservation.address, offers))
     }
 
@@ -89,7 +85,8 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         let request = self.request;
         let subnet = self.link.subnet_of(address)?;
         let reservation = reservation_at(request, subnet, address, &request.relay);
-        if reservation.is_none() && !self.serves(subnet) {
+        let rules = subnet.pool_rules_of(address);
+        if reservation.is_none() && !(self.serves(subnet) && request.facts.classes.may_use(rules)) {
             return None;
         }
         may_bind(view, me.id, address, &request.client, reservation.map(|r| &r.key)).ok()?;
@@ -111,52 +108,105 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         admission::serves(subnet, self.request, &self.request.relay, self.situation)
     }
 
-    /// A free address of this member's own, from where the last search of the pool ended.
+    /// A free address of this member's own.
     fn new_address(&self, offers: &mut Offers) -> Option<Choice<'a>> {
         if self.situation.globals().gives_away(self.situation.me.id) {
             return None;
         }
+        let classes = self.request.facts.classes;
         for subnet in self.link.subnets().filter(|subnet| self.serves(subnet)) {
-            for pool in &subnet.pools {
-                if let Some(address) = self.unheld(*pool, offers) {
-                    let next = u32::from(address).wrapping_add(1).into();
-                    offers.set_cursor(
-                        pool.first,
-                        if pool.contains(next) { next } else { pool.first },
-                    );
-                    return Some(Choice { address, subnet, reservation: None });
+            // What is set aside for its classes first, so that it leaves the rest to those who have nothing else.
+            for set_aside in [true, false] {
+                for pool in &subnet.pools {
+                    let rules = subnet.pool_rules_of(pool.first);
+                    let is_set_aside = rules.is_some_and(|rules| !rules.classes.is_empty());
+                    if is_set_aside != set_aside || !classes.may_use(rules) {
+                        continue;
+                    }
+                    let allocation = rules.map_or(subnet.allocation, |rules| rules.allocation);
+                    if let Some(address) = self.unheld(*pool, allocation, offers) {
+                        return Some(Choice { address, subnet, reservation: None });
+                    }
                 }
             }
         }
         None
     }
 
-    fn unheld(&self, pool: AddressRange, offers: &Offers) -> Option<Ipv4Addr> {
-        let cursor = Some(offers.cursor(pool.first)).filter(|cursor| pool.contains(*cursor));
-        let start = cursor.unwrap_or(pool.first);
+    /// An address of the pool that is free and on offer to nobody.
+    fn unheld(
+        &self,
+        pool: AddressRange,
+        allocation: Allocation,
+        offers: &mut Offers,
+    ) -> Option<Ipv4Addr> {
+        let first = pool.first;
+        let after_last = || Some(offers.cursor(first)).filter(|next| pool.contains(*next));
+        let address = match allocation {
+            Allocation::Sequential => self.free_from(pool, first, offers).next(),
+            Allocation::Random => {
+                // Below the size of a range of addresses, so 32 bits are enough.
+                let drawn = (offers.draw() % pool.size()) as u32;
+                return self.free_from(pool, (u32::from(first) + drawn).into(), offers).next();
+            }
+            Allocation::Rotating => {
+                self.free_from(pool, after_last().unwrap_or(first), offers).next()
+            }
+            Allocation::LeastRecentlyUsed => {
+                let candidates = self.free_from(pool, after_last().unwrap_or(first), offers);
+                // Without a record it was never used, and none is before all moments.
+                let free_since = |address: &Ipv4Addr| {
+                    self.situation.view.binding(*address).map(|binding| binding.state_since)
+                };
+                candidates.take(CANDIDATES_LEN_MAX).min_by_key(free_since)
+            }
+        }?;
+        let next = u32::from(address).wrapping_add(1).into();
+        offers.set_cursor(first, if pool.contains(next) { next } else { first });
+        Some(address)
+    }
+
+    /// The free addresses of a pool that this member may offer, from `start` on and around.
+    fn free_from<'s>(
+        &'s self,
+        pool: AddressRange,
+        start: Ipv4Addr,
+        offers: &'s Offers,
+    ) -> impl Iterator<Item = Ipv4Addr> + 's {
+        let Situation { view, me, now, .. } = *self.situation;
         let before = u32::from(start).checked_sub(1).map(Ipv4Addr::from);
-        let wrapped = before.filter(|last| pool.contains(*last));
-        let mut steps = 0;
+        let before = before.filter(|last| pool.contains(*last));
         let parts = [
             Some(AddressRange { first: start, last: pool.last }),
-            wrapped.map(|last| AddressRange { first: pool.first, last }),
+            before.map(|last| AddressRange { first: pool.first, last }),
         ];
-        for mut part in parts.into_iter().flatten() {
-            while let Some(address) = self.situation.view.next_free(self.situation.me.id, part) {
-                let now = self.situation.now;
+        let mut parts = parts.into_iter().flatten();
+        let mut rest = parts.next();
+        let mut steps = 0;
+        std::iter::from_fn(move || {
+            while let Some(part) = rest
+                && steps < SEARCH_STEPS_MAX
+            {
+                steps += 1;
+                let Some(address) = view.next_free(me.id, part) else {
+                    rest = parts.next();
+                    continue;
+                };
                 let leaving = offers.leaving_with(address, now);
+                let passed = leaving.map_or(address, |range| range.last);
+                rest = match passed < part.last {
+                    // Below the last one, so there is a next one.
+                    true => {
+                        let first = (u32::from(passed) + 1).into();
+                        Some(AddressRange { first, last: part.last })
+                    }
+                    false => parts.next(),
+                };
                 if leaving.is_none() && !offers.is_held(address, now) {
                     return Some(address);
                 }
-                steps += 1;
-                let passed = leaving.map_or(address, |range| range.last);
-                if passed >= part.last || steps >= SEARCH_STEPS_MAX {
-                    break;
-                }
-                // Below `part.last`, so there is a next one.
-                part.first = (u32::from(passed) + 1).into();
             }
-        }
-        None
+            None
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Who the client is, and whether a reservation means it.
 
-use crate::request::RelayWords;
-use replication_ledger::{ClientKey, HardwareAddress, ReservationKey, bucket_of};
+use crate::request::{RelayWords, Request};
+use replication_ledger::{ClientKey, HardwareAddress, Reservation, ReservationKey, bucket_of};
 use server_wire::Message;
 
 /// The client's key and hardware address, none if it said neither.
@@ -24,21 +24,27 @@ pub(crate) fn bucket(message: &Message<'_>) -> u8 {
     }
 }
 
-/// True if a reservation under this key is for this client behind this relay.
+/// True if a reservation is for this client behind this relay.
 // [O-06] Circuit and remote identifiers are opaque and compared exactly. A circuit identifier is local to its relay:
 // reservations are looked up on the link that the relay stands for, which qualifies it.
 pub(crate) fn is_meant(
-    key: &ReservationKey,
-    client: &ClientKey,
-    hardware: &HardwareAddress,
+    reservation: &Reservation,
+    request: &Request<'_>,
     relay: &RelayWords<'_>,
 ) -> bool {
-    match key {
-        ReservationKey::Hardware(_) | ReservationKey::ClientIdentifier(_) => {
-            key.names_client(client, hardware)
+    match &reservation.key {
+        key @ (ReservationKey::Hardware(_) | ReservationKey::ClientIdentifier(_)) => {
+            key.names_client(&request.client, &request.hardware)
         }
         ReservationKey::CircuitId(reserved) => relay.circuit_id == Some(&reserved[..]),
         ReservationKey::RemoteId(reserved) => relay.remote_id == Some(&reserved[..]),
         ReservationKey::SubscriberId(reserved) => relay.subscriber_id == Some(&reserved[..]),
+        ReservationKey::RelayId(reserved) => relay.relay_id == Some(&reserved[..]),
+        ReservationKey::Matching(_) => matches(reservation, request),
     }
+}
+
+/// True if the reservation is by an expression that holds for the client.
+pub(crate) fn matches(reservation: &Reservation, request: &Request<'_>) -> bool {
+    reservation.condition.as_deref().is_some_and(|condition| request.facts.satisfies(condition))
 }

@@ -61,6 +61,8 @@ pub enum DropReason {
     NotKnown,
     /// The device that the client is behind has as many addresses as it may have.
     RemoteIdLimit,
+    /// The clients of its circuit have as many addresses as they may have.
+    CircuitIdLimit,
     /// The address is wrong for the link, and another server may know better.
     NotAuthoritative,
     /// The message lacks an address that its kind must name.
@@ -120,6 +122,7 @@ impl DropReason {
             DropReason::NoAddress => "no_address",
             DropReason::NotKnown => "not_known",
             DropReason::RemoteIdLimit => "remote_id_limit",
+            DropReason::CircuitIdLimit => "circuit_id_limit",
             DropReason::NotAuthoritative => "not_authoritative",
             DropReason::NoRequestedAddress => "no_requested_address",
             DropReason::UnknownClient => "unknown_client",
@@ -176,6 +179,7 @@ mod tests {
             DropReason::TooShort,
             DropReason::NotKnown,
             DropReason::RemoteIdLimit,
+            DropReason::CircuitIdLimit,
             DropReason::NotAuthoritative,
             DropReason::UnexpectedType,
             DropReason::NoClientIdentity,

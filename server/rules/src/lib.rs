@@ -22,6 +22,7 @@
 mod admission;
 mod allocator;
 mod answer;
+mod classes;
 mod identity;
 mod intent;
 mod lease_terms;
@@ -30,6 +31,7 @@ pub mod limits;
 mod messages;
 mod network_index;
 mod offers;
+mod parameters;
 mod reply;
 mod reply_fields;
 mod reply_fqdn;
@@ -42,6 +44,7 @@ mod subnet_selection;
 mod scene;
 
 pub use answer::{Answer, PendingReply, RequestState, answer};
+pub use classes::holds;
 pub use intent::{DropReason, Intent};
 pub use lease_terms::LeaseTerms;
 pub use messages::decide;

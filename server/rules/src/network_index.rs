@@ -3,8 +3,9 @@
 //! Places are positions in `Settings::subnets` and `Subnet::reservations`, so the index borrows nothing and can be
 //! kept beside the view; it is valid for the revision it was built from and for no other.
 
-use crate::request::RelayWords;
-use replication_ledger::{ClientKey, HardwareAddress, Reservation, ReservationKey, Settings};
+use crate::identity;
+use crate::request::{RelayWords, Request};
+use replication_ledger::{HardwareAddress, Reservation, ReservationKey, Settings};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -29,6 +30,9 @@ pub struct NetworkIndex {
     by_circuit_id: ByOctets,
     by_remote_id: ByOctets,
     by_subscriber_id: ByOctets,
+    by_relay_id: ByOctets,
+    /// Reservations by expression, of each subnet that has any.
+    by_expression: BTreeMap<SubnetPosition, Vec<usize>>,
 }
 
 impl NetworkIndex {
@@ -66,6 +70,11 @@ impl NetworkIndex {
         self.revision
     }
 
+    /// True if some reservation is by expression.
+    pub(crate) fn has_expressions(&self) -> bool {
+        !self.by_expression.is_empty()
+    }
+
     /// The subnet whose `relays` name this giaddr.
     pub(crate) fn subnet_of_relay(&self, giaddr: Ipv4Addr) -> Option<SubnetPosition> {
         self.relays.get(&giaddr).copied()
@@ -77,28 +86,43 @@ impl NetworkIndex {
     }
 
     /// The reservations made for this client on these subnets: by client identifier, hardware address, then by what
-    /// the relay says.
+    /// the relay says, then by expression.
     pub(crate) fn reservations<'a>(
         &'a self,
         settings: &'a Settings,
         link: &'a [SubnetPosition],
-        client: &ClientKey,
-        hardware: &HardwareAddress,
+        request: &Request<'_>,
         relay: &RelayWords<'_>,
-    ) -> impl Iterator<Item = &'a Reservation> + 'a {
+    ) -> impl Iterator<Item = &'a Reservation> {
         let found = [
-            places(&self.by_client_identifier, client.identifier()),
-            self.by_hardware.get(hardware),
+            places(&self.by_client_identifier, request.client.identifier()),
+            self.by_hardware.get(&request.hardware),
             places(&self.by_circuit_id, relay.circuit_id),
             places(&self.by_remote_id, relay.remote_id),
             places(&self.by_subscriber_id, relay.subscriber_id),
+            places(&self.by_relay_id, relay.relay_id),
         ];
-        found.into_iter().flatten().flatten().filter_map(move |(subnet, place)| {
-            if !link.contains(subnet) {
-                return None;
-            }
-            settings.subnets.get(*subnet)?.reservations.get(*place)
-        })
+        let by_key = found.into_iter().flatten().flatten().copied();
+        let by_key = by_key.filter(move |(subnet, _)| link.contains(subnet));
+        let at = |(subnet, place): Place| settings.subnets.get(subnet)?.reservations.get(place);
+        by_key.filter_map(at).chain(self.matching(settings, link, request))
+    }
+
+    /// The reservations on these subnets whose expressions hold for the client.
+    fn matching<'a>(
+        &'a self,
+        settings: &'a Settings,
+        link: &'a [SubnetPosition],
+        request: &Request<'_>,
+    ) -> impl Iterator<Item = &'a Reservation> {
+        let link = if self.by_expression.is_empty() { &[][..] } else { link };
+        let places = link.iter().flat_map(|subnet| {
+            let places = self.by_expression.get(subnet).into_iter().flatten();
+            places.map(|place| (*subnet, *place))
+        });
+        places
+            .filter_map(|(subnet, place)| settings.subnets.get(subnet)?.reservations.get(place))
+            .filter(|reservation| identity::matches(reservation, request))
     }
 
     /// The reservation of the lowest address for this hardware address, on whatever link.
@@ -129,6 +153,12 @@ impl NetworkIndex {
             ReservationKey::CircuitId(octets) => (&mut self.by_circuit_id, octets),
             ReservationKey::RemoteId(octets) => (&mut self.by_remote_id, octets),
             ReservationKey::SubscriberId(octets) => (&mut self.by_subscriber_id, octets),
+            ReservationKey::RelayId(octets) => (&mut self.by_relay_id, octets),
+            ReservationKey::Matching(_) => {
+                let (subnet, place) = place;
+                self.by_expression.entry(subnet).or_default().push(place);
+                return;
+            }
         };
         map.entry(Box::from(&octets[..])).or_default().push(place);
     }

@@ -52,6 +52,8 @@ pub struct Offers {
     leaving: Vec<(AddressRange, Timestamp)>,
     /// By first address of a pool: where the allocator looks next.
     cursors: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// From which random choices are drawn.
+    drawn: u64,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,20 @@ impl Offers {
     /// No offers yet.
     pub fn new(limits: OfferLimits) -> Offers {
         Offers { limits, ..Offers::default() }
+    }
+
+    /// The same, with what random choices are drawn from: they are as random as this is.
+    pub fn seeded(self, seed: u64) -> Offers {
+        Offers { drawn: seed, ..self }
+    }
+
+    /// A number that the seed decides, another one each time.
+    pub(crate) fn draw(&mut self) -> u64 {
+        // splitmix64: every seed has the whole period.
+        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.drawn ^ self.drawn >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
     }
 
     /// How many addresses are held.

@@ -1,8 +1,9 @@
 //! A reply as a plan that borrows everything, and its encoding into a buffer of the caller.
 
 use crate::lease_terms::LeaseTerms;
+use crate::parameters::Parameters;
 use crate::reply_fields;
-use crate::reply_options::{self, Parameters};
+use crate::reply_options;
 use replication_ledger::Settings;
 use server_wire::{
     Header, MESSAGE_LEN_MIN_BOOTP, MINIMUM_DATAGRAM_LEN, Message, MessageType, MessageWriter,

@@ -3,7 +3,7 @@
 //! This server updates no names in DNS, and says so. The name is the client's own unless the operator gave it another,
 //! completed if it is not fully qualified. It is built where it is used, in a field on the stack: replies allocate nothing.
 
-use crate::reply_options::Parameters;
+use crate::parameters::Parameters;
 use server_wire::{
     ClientFqdn, FLAG_E, FLAG_N, FLAG_O, FLAG_S, Message, MessageWriter, OptionCode, PART_LEN_MAX,
 };

@@ -4,96 +4,16 @@
 //! client and this subnet and was not asked for, as far as there is room. Nothing is copied: values go from the
 //! configuration straight into the message.
 
+use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
 use crate::reply_fqdn;
 use crate::subnet_selection::vpn_named;
-use replication_ledger::{Boot, OptionValue, Reservation, Settings, Subnet, VendorClass};
+use replication_ledger::{OptionValue, Settings, Subnet};
 use server_wire::{Message, MessageType, MessageWriter, OptionCode, SubOptionCode};
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
 
 /// Option 116: DoNotAutoConfigure (RFC 2563 section 2.1).
 const DO_NOT_AUTO_CONFIGURE: u8 = 0;
-
-/// Where the values of configured options come from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parameters<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) subnet: &'a Subnet,
-    pub(crate) reservation: Option<&'a Reservation>,
-    vendor_class: Option<&'a VendorClass>,
-}
-
-impl<'a> Parameters<'a> {
-    /// For the client with this vendor class identifier, if it has one.
-    // [H-38] Its vendor class counts if it is exactly one that is configured.
-    pub(crate) fn of(
-        vendor_class: Option<&[u8]>,
-        settings: &'a Settings,
-        subnet: &'a Subnet,
-        reservation: Option<&'a Reservation>,
-    ) -> Parameters<'a> {
-        let vendor_class = vendor_class.and_then(|identifier| settings.vendor_class(identifier));
-        Parameters { settings, subnet, reservation, vendor_class }
-    }
-
-    /// The configured value of an option.
-    // [H-37] For this client, else for its vendor class, else for its subnet, else for everybody; else nothing.
-    pub(crate) fn configured(&self, code: OptionCode) -> Option<&'a [u8]> {
-        let reservation = self.reservation;
-        let for_client = reservation.and_then(|reservation| value_in(&reservation.options, code));
-        let host_name = || {
-            let name = reservation?.host_name.as_deref()?;
-            (code == OptionCode::HOST_NAME && !name.is_empty()).then_some(name.as_bytes())
-        };
-        for_client
-            .or_else(host_name)
-            .or_else(|| value_in(&self.vendor_class?.options, code))
-            .or_else(|| value_in(&self.subnet.options, code))
-            .or_else(|| value_in(&self.settings.options, code))
-    }
-
-    /// siaddr; 0.0.0.0 if there is none.
-    pub(crate) fn next_server(&self) -> Ipv4Addr {
-        let for_client = self.reservation.map(|reservation| reservation.boot.next_server);
-        for_client.filter(|server| !server.is_unspecified()).unwrap_or(self.subnet.boot.next_server)
-    }
-
-    /// sname, empty if there is none.
-    pub(crate) fn server_name(&self) -> &'a str {
-        self.boot_text(|boot| &boot.server_name)
-    }
-
-    /// file, empty if there is none.
-    pub(crate) fn file(&self) -> &'a str {
-        self.boot_text(|boot| &boot.file)
-    }
-
-    fn boot_text(&self, text: impl Fn(&'a Boot) -> &'a str) -> &'a str {
-        let for_client = self.reservation.map(|reservation| text(&reservation.boot));
-        for_client.filter(|text| !text.is_empty()).unwrap_or(text(&self.subnet.boot))
-    }
-
-    /// True if the reply to this message must carry option 108: it is asked for, and what is configured for the client or
-    /// its subnet says that these prefer IPv6 (RFC 8925 section 3.3).
-    pub(crate) fn prefers_ipv6(&self, message: &Message<'_>) -> bool {
-        let code = OptionCode::IPV6_ONLY_PREFERRED;
-        message.parameter_request_list().any(|asked| asked == code)
-            && self.configured(code).is_some()
-    }
-
-    /// Writes the configured value, or the netmask of the subnet for option 1.
-    pub(crate) fn write(&self, writer: &mut MessageWriter<'_>, code: OptionCode) {
-        if is_servers_own(code) {
-            return;
-        }
-        if let Some(value) = self.configured(code) {
-            let _ = writer.option(code, value);
-        } else if code == OptionCode::SUBNET_MASK {
-            let _ = writer.option_address(code, self.subnet.prefix.mask());
-        }
-    }
-}
 
 /// The request's option 82 as the reply has it.
 // [O-01] Echoed entire, whatever the relay put in,
@@ -239,12 +159,8 @@ fn write_parameters(
     put(OptionCode::SUBNET_MASK);
     // [H-38] Parameters for this client and of this subnet come unasked, those for everybody only to a client that
     // names none. Option 108 never does (RFC 8925 section 3.3).
-    let for_client = parameters.reservation.map_or(&[][..], |reservation| &reservation.options);
     let for_everybody = if asked { &[][..] } else { &parameters.settings.options[..] };
-    let for_class = parameters.vendor_class.map_or(&[][..], |class| &class.options);
-    let own = for_client.iter().chain(for_class);
-    let unasked = own.chain(&parameters.subnet.options).chain(for_everybody);
-    for OptionValue { code, .. } in unasked {
+    for OptionValue { code, .. } in parameters.nearer_options().chain(for_everybody) {
         if OptionCode(*code) != OptionCode::IPV6_ONLY_PREFERRED {
             put(OptionCode(*code));
         }
@@ -259,7 +175,7 @@ fn write_parameters(
 }
 
 /// Options whose value is never configured: they belong to the exchange, or no reply may carry them [H-26].
-fn is_servers_own(code: OptionCode) -> bool {
+pub(crate) fn is_servers_own(code: OptionCode) -> bool {
     matches!(
         code,
         OptionCode::REQUESTED_IP_ADDRESS
@@ -279,8 +195,4 @@ fn is_servers_own(code: OptionCode) -> bool {
             | OptionCode::AUTO_CONFIGURE
             | OptionCode::VSS
     )
-}
-
-fn value_in(options: &[OptionValue], code: OptionCode) -> Option<&[u8]> {
-    options.iter().find(|option| option.code == code.0).map(|option| &option.data[..])
 }

@@ -1,5 +1,6 @@
 //! One message with its identities resolved once, and the situation in which it is judged.
 
+use crate::classes::Facts;
 use crate::identity;
 use crate::intent::DropReason;
 use crate::network_index::NetworkIndex;
@@ -69,6 +70,8 @@ pub(crate) struct Request<'m> {
     pub(crate) hardware: HardwareAddress,
     pub(crate) relay: RelayWords<'m>,
     pub(crate) arrival: Arrival,
+    /// What expressions ask about, and the classes that the client is in once its link is known.
+    pub(crate) facts: Facts<'m>,
 }
 
 impl<'m> Request<'m> {
@@ -78,11 +81,9 @@ impl<'m> Request<'m> {
     ) -> Result<Request<'m>, DropReason> {
         let (client, hardware) =
             identity::client_of(message).ok_or(DropReason::NoClientIdentity)?;
-        let relay = match message.relay_agent_information() {
-            Some(information) => RelayWords::of(information),
-            None => RelayWords::default(),
-        };
-        Ok(Request { message, client, hardware, relay, arrival })
+        let relay = message.relay_agent_information().map(RelayWords::of).unwrap_or_default();
+        let facts = Facts::new(message, relay);
+        Ok(Request { message, client, hardware, relay, arrival, facts })
     }
 
     /// True if a relay stands between the client and this member.
@@ -122,6 +123,7 @@ pub(crate) struct RelayWords<'a> {
     pub(crate) circuit_id: Option<&'a [u8]>,
     pub(crate) remote_id: Option<&'a [u8]>,
     pub(crate) subscriber_id: Option<&'a [u8]>,
+    pub(crate) relay_id: Option<&'a [u8]>,
     pub(crate) link_selection: Option<Ipv4Addr>,
     pub(crate) server_identifier_override: Option<Ipv4Addr>,
     /// The VPN, as RFC 6607 section 3.5 writes it.
@@ -134,7 +136,7 @@ impl<'a> RelayWords<'a> {
         RelayAgentInformation::decode(raw).map(RelayWords::of).unwrap_or_default()
     }
 
-    fn of(information: RelayAgentInformation<'a>) -> RelayWords<'a> {
+    pub(crate) fn of(information: RelayAgentInformation<'a>) -> RelayWords<'a> {
         let address = |octets: &[u8]| <[u8; 4]>::try_from(octets).ok().map(Ipv4Addr::from);
         let mut words = RelayWords { raw: information.raw(), ..RelayWords::default() };
         for (code, value) in information.iter() {
@@ -145,6 +147,7 @@ impl<'a> RelayWords<'a> {
                 SubOptionCode::SUBSCRIBER_ID => {
                     words.subscriber_id = words.subscriber_id.or(Some(value));
                 }
+                SubOptionCode::RELAY_ID => words.relay_id = words.relay_id.or(Some(value)),
                 SubOptionCode::LINK_SELECTION => {
                     words.link_selection = words.link_selection.or_else(|| address(value));
                 }

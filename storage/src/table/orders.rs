@@ -1,9 +1,10 @@
-//! The two orders in which leasequery reads records: by Remote-ID and by newest change.
+//! The two orders in which records are read besides that of addresses: by Remote-ID or circuit, and by newest change.
 //!
 //! **Problem.** Thousands of records may share one Remote-ID, so a hash table would chain them. Every renewal changes the
 //! second order, and most leave option 82 as it was.
 //!
-//! **Model.** Ordered sets of a number and the address; for a Remote-ID the number is its hash. Twelve octets an entry. Each
+//! **Model.** Ordered sets of a number and the address; for a Remote-ID the number is its hash. Records without one stand there by the
+//! hash of their relay and circuit, so that a record has one entry at most. Twelve octets an entry. Each
 //! slot keeps under which numbers it stands, so that a record may be changed in place before it is moved here.
 //!
 //! What a record had for a moment between two images must be remembered too (draft-dtv §7.3), so new identifiers are
@@ -14,7 +15,7 @@
 
 use replication_ledger::{Binding, BindingKey};
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::Ipv4Addr;
 use std::num::NonZeroU64;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -25,7 +26,7 @@ pub(super) const REMOTE_ID: u8 = 2;
 /// Both orders, and which identifiers the next image has to remember.
 #[derive(Default)]
 pub(super) struct Orders {
-    by_remote_id: BTreeSet<Key>,
+    by_relay_words: BTreeSet<Key>,
     by_change: BTreeSet<Key>,
     hasher: RandomState,
     fresh: BTreeSet<BindingKey>,
@@ -34,8 +35,8 @@ pub(super) struct Orders {
 /// Where one record stands in them.
 #[derive(Clone, Copy)]
 pub(super) struct Standing {
-    remote_id: Option<NonZeroU64>,
-    /// The whole option 82.
+    relay_words: Option<NonZeroU64>,
+    /// The whole option 82, and the relay.
     information: Option<NonZeroU64>,
     changed_index: u64,
 }
@@ -43,7 +44,7 @@ pub(super) struct Standing {
 impl Standing {
     /// Of a slot that was not read yet. No log reaches that index.
     pub(super) const NOWHERE: Standing =
-        Standing { remote_id: None, information: None, changed_index: u64::MAX };
+        Standing { relay_words: None, information: None, changed_index: u64::MAX };
 }
 
 /// A number and an address, in words of 32 bits because three of them need no padding.
@@ -66,19 +67,20 @@ impl Key {
 }
 
 impl Orders {
-    /// Brings both up to date with a record that stood at `standing` before. True if its option 82 is another one.
+    /// Brings both up to date with a record that stood at `standing` before. True if its option 82 or its relay is another one.
     pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) -> bool {
         let address = binding.address;
-        let information = Some(self.hash(&binding.relay_agent_information));
+        let information = Some(self.hash((binding.giaddr, &binding.relay_agent_information)));
         let is_other = std::mem::replace(&mut standing.information, information) != information;
         if is_other {
             self.fresh.extend(BindingKey::remembered_of(binding));
             let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.hash(value));
-            if let Some(hash) = std::mem::replace(&mut standing.remote_id, remote_id) {
-                self.by_remote_id.remove(&Key::new(hash.get(), address));
+            let words = remote_id.or_else(|| binding.circuit().map(|circuit| self.hash(circuit)));
+            if let Some(hash) = std::mem::replace(&mut standing.relay_words, words) {
+                self.by_relay_words.remove(&Key::new(hash.get(), address));
             }
-            if let Some(hash) = remote_id {
-                self.by_remote_id.insert(Key::new(hash.get(), address));
+            if let Some(hash) = words {
+                self.by_relay_words.insert(Key::new(hash.get(), address));
             }
         }
         let changed_index = binding.changed_index;
@@ -95,10 +97,22 @@ impl Orders {
         &self,
         remote_id: &[u8],
     ) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let hash = self.hash(remote_id).get();
-        let first = Included(Key::new(hash, Ipv4Addr::UNSPECIFIED));
-        let last = Included(Key::new(hash, Ipv4Addr::BROADCAST));
-        self.by_remote_id.range((first, last)).map(|key| key.address())
+        self.addresses_by(self.hash(remote_id))
+    }
+
+    /// The same for a circuit of a relay.
+    pub(super) fn addresses_of_circuit(
+        &self,
+        giaddr: Ipv4Addr,
+        circuit_id: &[u8],
+    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.addresses_by(self.hash((giaddr, circuit_id)))
+    }
+
+    fn addresses_by(&self, hash: NonZeroU64) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let first = Included(Key::new(hash.get(), Ipv4Addr::UNSPECIFIED));
+        let last = Included(Key::new(hash.get(), Ipv4Addr::BROADCAST));
+        self.by_relay_words.range((first, last)).map(|key| key.address())
     }
 
     /// Addresses in order of newest change and address.
@@ -115,7 +129,7 @@ impl Orders {
         std::mem::take(&mut self.fresh)
     }
 
-    fn hash(&self, value: &[u8]) -> NonZeroU64 {
+    fn hash(&self, value: impl Hash) -> NonZeroU64 {
         NonZeroU64::MIN | self.hasher.hash_one(value)
     }
 }

@@ -7,7 +7,7 @@ use super::Applying;
 use crate::BindingState;
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
-use crate::{AddressRange, Globals, Holder, MemberId, Settings};
+use crate::{AddressRange, Globals, Holder, MemberId, Reservation, Settings};
 use std::net::Ipv4Addr;
 
 /// What the settings say of an address.
@@ -32,7 +32,7 @@ pub(crate) fn parts(settings: &Settings, range: AddressRange) -> Vec<(AddressRan
             parts.push((part, kind));
         }
     };
-    for pool in settings.pools().filter_map(|pool| pool.intersection(&range)) {
+    for pool in settings.pools_near(range).filter_map(|pool| pool.intersection(&range)) {
         push_between(settings, next, u64::from(u32::from(pool.first)), Kind::Outside, &mut push);
         let end = u64::from(u32::from(pool.last));
         push_between(settings, u32::from(pool.first).into(), end + 1, Kind::Pool, &mut push);
@@ -64,20 +64,13 @@ fn push_between(
 }
 
 fn reserved_within(settings: &Settings, first: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
-    // Subnets are sorted by prefix and disjoint, reservations by address: the walk is in order.
-    let after = settings
-        .subnets
-        .partition_point(move |s| u64::from(u32::from(s.prefix.range().last)) < first);
-    settings.subnets[after..]
-        .iter()
-        .take_while(move |s| u64::from(u32::from(s.prefix.address)) < end)
-        .flat_map(move |subnet| {
-            let from = subnet
-                .reservations
-                .partition_point(move |r| u64::from(u32::from(r.address)) < first);
-            subnet.reservations[from..].iter().map(|r| u64::from(u32::from(r.address)))
-        })
-        .take_while(move |address| *address < end)
+    // Both lie inside a range, the end one behind it, so 32 bits are enough; of nothing there is nothing.
+    let range = (first < end)
+        .then(|| AddressRange { first: (first as u32).into(), last: ((end - 1) as u32).into() });
+    range
+        .into_iter()
+        .flat_map(|range| settings.reserved_in(range))
+        .map(|address| u64::from(u32::from(address)))
 }
 
 /// Puts new settings in force.
@@ -102,8 +95,10 @@ pub(super) fn configure<T: LedgerTable>(applying: &mut Applying<'_, T>, mut sett
 
 /// Reservations that are gone or now name another client.
 fn reservations_that_end(before: &Settings, after: &Settings) -> Vec<Ipv4Addr> {
-    let stays = |address, key| after.reservation_of(address).is_some_and(|r| r.key == key);
-    before.reservations().filter(|r| !stays(r.address, r.key.clone())).map(|r| r.address).collect()
+    let stays = |known: &Reservation| {
+        after.reservation_of(known.address).is_some_and(|r| r.key == known.key)
+    };
+    before.reservations().filter(|known| !stays(known)).map(|known| known.address).collect()
 }
 
 fn pool_parts_that_end(before: &Settings, after: &Settings) -> Vec<AddressRange> {

@@ -77,6 +77,20 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
         found.into_iter()
     }
 
+    fn bindings_of_circuit<'a>(
+        &'a self,
+        giaddr: Ipv4Addr,
+        circuit_id: &'a [u8],
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let applied = self.applied.bindings_of_circuit(giaddr, circuit_id);
+        let wanted = Some((giaddr, circuit_id));
+        let journaled = self.journaled().filter(move |binding| binding.circuit() == wanted);
+        let mut found: Vec<_> =
+            applied.filter_map(|binding| self.shown(binding)).chain(journaled).collect();
+        found.sort_by_key(|binding| binding.address);
+        found.into_iter()
+    }
+
     fn bindings_changed_after(
         &self,
         after: (u64, Ipv4Addr),

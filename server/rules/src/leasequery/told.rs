@@ -16,7 +16,7 @@
 //! associated-ip, base-time, status codes).
 
 use crate::lease_terms::LeaseTerms;
-use crate::reply_options::Parameters;
+use crate::parameters::Parameters;
 use replication_ledger::{
     Binding, BindingState, DraftNumbers, LeasequerySettings, Settings, Timestamp,
 };
@@ -110,7 +110,7 @@ impl<'a> Telling<'a> {
             let reservation = subnet.reservation_of(binding.address);
             // One that it never said is empty, and no class is.
             let vendor_class = Some(&binding.vendor_class_identifier[..]);
-            Parameters::of(vendor_class, settings, subnet, reservation)
+            Parameters::of(vendor_class, settings, subnet, reservation, binding.address)
         });
         Telling { binding, now, told, ends, parameters }
     }

@@ -9,7 +9,7 @@
 use super::query::{Finding, Lease, Query};
 use super::told::{self, Ends, OF_THE_LEASE, Telling, ToldOptions};
 use super::udp::{AnswerPlan, write_associated};
-use crate::reply_options::Parameters;
+use crate::parameters::Parameters;
 use replication_ledger::{
     ClientKey, HardwareAddress, LeasequerySettings, Reservation, ReservationKey,
 };
@@ -128,8 +128,9 @@ fn write_reservation<'b>(
     }
     let told = ToldOptions::of(plan.leasequery());
     let subnet = plan.settings.subnet_of(reservation.address);
-    let parameters =
-        subnet.map(|subnet| Parameters::of(None, plan.settings, subnet, Some(reservation)));
+    let parameters = subnet.map(|subnet| {
+        Parameters::of(None, plan.settings, subnet, Some(reservation), reservation.address)
+    });
     let mut writer = plan.begin(buffer, &header);
     let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
     let mut write = |code: OptionCode| match (&reservation.key, parameters) {

@@ -9,8 +9,8 @@ use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::INFINITE_SECONDS;
 use crate::offers::{Device, Offers};
+use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
-use crate::reply_options::Parameters;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use crate::{admission, responsibility, subnet_selection};
@@ -19,7 +19,7 @@ use std::net::Ipv4Addr;
 
 /// Gives the client its address for ever, or tells one that has an address what else it needs.
 pub(super) fn bootp<'m, V: LedgerView>(
-    request: Request<'m>,
+    mut request: Request<'m>,
     situation: &Situation<'m, V>,
     offers: &mut Offers,
 ) -> Decided<'m> {
@@ -31,17 +31,14 @@ pub(super) fn bootp<'m, V: LedgerView>(
     if !responsibility::answers(request.message, situation) {
         return Err(DropReason::NotMyBucket);
     }
+    request.facts.locate(situation, link.subnets().next());
     if !request.message.header.ciaddr.is_unspecified() {
         return tell(&request, link, situation);
     }
     let Choice { address, subnet, reservation } =
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
-    let parameters = Parameters::of(
-        request.message.vendor_class_identifier(),
-        situation.settings(),
-        subnet,
-        reservation,
-    );
+    let settings = situation.settings();
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     is_wanted(&request, &parameters)?;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
     if situation.view.lease_limit_seconds().is_some() {
@@ -83,12 +80,8 @@ fn tell<'m, V: LedgerView>(
     }
     let address = request.message.header.ciaddr;
     let reservation = allocator::reservation_at(request, subnet, address, &request.relay);
-    let parameters = Parameters::of(
-        request.message.vendor_class_identifier(),
-        situation.settings(),
-        subnet,
-        reservation,
-    );
+    let settings = situation.settings();
+    let parameters = Parameters::for_request(request, settings, subnet, reservation, address);
     is_wanted(request, &parameters)?;
     Ok(reply(request, Ipv4Addr::UNSPECIFIED, parameters, situation))
 }

@@ -6,8 +6,9 @@ use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{LeaseTerms, granted, granted_again};
 use crate::offers::{Device, Offers};
+use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
-use crate::reply_options::{Parameters, prevents_auto_configuration};
+use crate::reply_options::prevents_auto_configuration;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use crate::{admission, responsibility, subnet_selection};
@@ -17,7 +18,7 @@ use std::net::Ipv4Addr;
 
 /// Offers an address and holds it, or gives it at once.
 pub(super) fn discover<'m, V: LedgerView>(
-    request: Request<'m>,
+    mut request: Request<'m>,
     situation: &Situation<'m, V>,
     offers: &mut Offers,
 ) -> Decided<'m> {
@@ -26,6 +27,7 @@ pub(super) fn discover<'m, V: LedgerView>(
         return Err(DropReason::NotMyBucket);
     }
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
+    request.facts.locate(situation, link.subnets().next());
     if let Some(parameters) = ipv6_mostly(&request, link, situation) {
         return Ok(offer_nothing(&request, parameters, situation));
     }
@@ -34,15 +36,11 @@ pub(super) fn discover<'m, V: LedgerView>(
     };
     let Choice { address, subnet, reservation } = choice;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
-    let parameters = Parameters::of(
-        message.vendor_class_identifier(),
-        situation.settings(),
-        subnet,
-        reservation,
-    );
+    let settings = situation.settings();
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let device = Device::of(request.message.header.giaddr, &request.relay);
     offers.hold(address, &request.client, device, situation.now);
-    let lease_seconds = offered_seconds(&request, &choice, situation);
+    let lease_seconds = offered_seconds(&request, &parameters, address, situation);
     if commits_at_once(message, &parameters, situation) {
         let relay = request.relay;
         let grant = Grant {
@@ -103,13 +101,13 @@ fn place_of<'m, V: LedgerView>(
     situation: &Situation<'m, V>,
 ) -> Option<Parameters<'m>> {
     let settings = situation.settings();
-    let Request { client, hardware, relay, .. } = request;
-    let reservation =
-        situation.index.reservations(settings, link.positions, client, hardware, relay).next();
+    let relay = &request.relay;
+    let reservation = situation.index.reservations(settings, link.positions, request, relay).next();
     let reserved = reservation.and_then(|reservation| link.subnet_of(reservation.address));
     let with_pools = || link.subnets().find(|subnet| !subnet.pools.is_empty());
     let subnet = reserved.or_else(with_pools).or_else(|| link.subnets().next())?;
-    Some(Parameters::of(request.message.vendor_class_identifier(), settings, subnet, reservation))
+    let nowhere = Ipv4Addr::UNSPECIFIED;
+    Some(Parameters::for_request(request, settings, subnet, reservation, nowhere))
 }
 
 /// A DHCPOFFER of 0.0.0.0.
@@ -118,7 +116,7 @@ fn offer_nothing<'m, V: LedgerView>(
     parameters: Parameters<'m>,
     situation: &Situation<'m, V>,
 ) -> Intent<'m> {
-    let times = &parameters.subnet.lease;
+    let times = &parameters.lease_times();
     Intent::Reply(ReplyPlan {
         message: request.message,
         message_type: Some(MessageType::Offer),
@@ -150,11 +148,12 @@ fn commits_at_once<V: LedgerView>(
 
 fn offered_seconds<V: LedgerView>(
     request: &Request<'_>,
-    choice: &Choice<'_>,
+    parameters: &Parameters<'_>,
+    address: Ipv4Addr,
     situation: &Situation<'_, V>,
 ) -> u32 {
-    let (times, asked) = (&choice.subnet.lease, request.message.lease_time_seconds());
-    match situation.view.binding(choice.address) {
+    let (times, asked) = (&parameters.lease_times(), request.message.lease_time_seconds());
+    match situation.view.binding(address) {
         Some(binding)
             if binding.state == BindingState::Active && binding.client == request.client =>
         {

@@ -12,8 +12,8 @@ use crate::intent::{DropReason, Intent};
 use crate::lease_terms::LeaseTerms;
 use crate::leasequery;
 use crate::offers::Offers;
+use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
-use crate::reply_options::Parameters;
 use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
 use replication_ledger::{Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet};
 use server_wire::{MESSAGE_LEN_MIN_BOOTP, Message, MessageType};
@@ -97,7 +97,7 @@ fn promise<'m, V: LedgerView>(
 ) -> Intent<'m> {
     let Grant { address, subnet, reservation, .. } = grant;
     let lease_seconds = limited(grant.lease_seconds, situation);
-    let message = request.message;
+    let (message, settings) = (request.message, situation.settings());
     let pending = PendingReply {
         state: grant.state,
         address,
@@ -111,15 +111,10 @@ fn promise<'m, V: LedgerView>(
         yiaddr: address,
         server_identifier: server_identifier(&grant.relay, situation),
         terms: (grant.state != RequestState::Bootp).then_some(terms),
-        parameters: Some(Parameters::of(
-            message.vendor_class_identifier(),
-            situation.settings(),
-            subnet,
-            reservation,
-        )),
+        parameters: Some(Parameters::for_request(&request, settings, subnet, reservation, address)),
         explanation: "",
         rapid_commit: grant.state == RequestState::Init,
-        settings: situation.settings(),
+        settings,
     };
     // [Q-40] [L-45] Option 82 and option 60 are stored with the binding,
     // [Q-41] [L-46] by every member, as they come with the promise through the log;
@@ -149,6 +144,8 @@ fn requested_host_name(message: &Message<'_>) -> Octets {
 
 #[cfg(test)]
 mod bootp_tests;
+#[cfg(test)]
+mod classes_tests;
 #[cfg(test)]
 mod direct_tests;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::answer::RequestState;
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::{granted, granted_again};
 use crate::offers::Offers;
+use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
 use crate::request::{RelayWords, Request, Situation};
 use crate::responsibility::{self, Addressee};
@@ -28,6 +29,7 @@ use std::net::Ipv4Addr;
 const WRONG_NETWORK: &str = "the address is not on this network";
 const WRONG_ADDRESS: &str = "the client has another address";
 const UNKNOWN_CLIENT: &str = "the client has no address here";
+const NOT_FOR_CLASS: &str = "the address is not for clients of this class";
 const OFFER_OVER: &str = "the offer has run out";
 
 /// Bit of sub-option 10: the relay received the message as unicast (RFC 5010 section 3).
@@ -71,7 +73,7 @@ fn state_of(request: &Request<'_>) -> Result<(RequestState, Ipv4Addr), DropReaso
 
 /// SELECTING: the client took an offer, ours or another's.
 fn select<'m, V: LedgerView>(
-    request: Request<'m>,
+    mut request: Request<'m>,
     address: Ipv4Addr,
     situation: &Situation<'m, V>,
     offers: &mut Offers,
@@ -94,9 +96,10 @@ fn select<'m, V: LedgerView>(
         Addressee::Several | Addressee::Me => {}
     }
     let link = subnet_selection::select(&request, situation).ok_or(DropReason::NoSubnet)?;
+    let settings = situation.settings();
+    request.facts.locate(situation, link.subnets().next());
     let identifier = server_identifier(&request.relay, situation);
-    let nak =
-        |text| Ok(Intent::Reply(ReplyPlan::nak(message, situation.settings(), identifier, text)));
+    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, settings, identifier, text)));
     let Some(subnet) = link.subnet_of(address) else { return nak(WRONG_NETWORK) };
     let binding = binding_of(&request, address, situation);
     if binding.is_none() && offers.is_held_for_another(address, &request.client, situation.now) {
@@ -106,7 +109,16 @@ fn select<'m, V: LedgerView>(
             nak(OFFER_OVER)
         };
     }
-    let (times, asked) = (&subnet.lease, message.lease_time_seconds());
+    let relay = request.relay;
+    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
+        return Err(DropReason::NotKnown);
+    }
+    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
+        return nak(NOT_FOR_CLASS);
+    }
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
+    let (times, asked) = (&parameters.lease_times(), message.lease_time_seconds());
     let lease_seconds = match binding {
         // The same time as in the offer, so that the two do not conflict.
         Some(binding) if binding.state == BindingState::Active => {
@@ -114,11 +126,6 @@ fn select<'m, V: LedgerView>(
         }
         _ => granted(times, asked),
     };
-    let relay = request.relay;
-    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
-    if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
-        return Err(DropReason::NotKnown);
-    }
     if binding.is_none_or(|binding| binding.state != BindingState::Active) {
         admission::within_limit(subnet, &request, &relay, situation)?;
     }
@@ -136,7 +143,7 @@ fn select<'m, V: LedgerView>(
 
 /// INIT-REBOOT, RENEWING, REBINDING: the client believes that it has this address.
 fn verify<'m, V: LedgerView>(
-    request: Request<'m>,
+    mut request: Request<'m>,
     state: RequestState,
     address: Ipv4Addr,
     situation: &Situation<'m, V>,
@@ -145,17 +152,26 @@ fn verify<'m, V: LedgerView>(
     let binding = binding_of(&request, address, situation);
     let relay = effective_relay(&request, binding);
     let identifier = server_identifier(&relay, situation);
-    let nak =
-        |text| Ok(Intent::Reply(ReplyPlan::nak(message, situation.settings(), identifier, text)));
+    let settings = situation.settings();
+    let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, settings, identifier, text)));
     let subnet = match subnet_for(&request, state, address, situation)? {
         Some(subnet) => subnet,
         // [H-45] This needs no record of the client: the configuration says what is on the link. The other states, too,
         // must not go on with an address that can not work [H-50].
         None => return nak(WRONG_NETWORK),
     };
+    let giaddr = match binding {
+        Some(binding) if !request.is_relayed() => binding.giaddr,
+        _ => message.header.giaddr,
+    };
+    request.facts.locate_behind(situation, subnet, relay, giaddr);
     let reservation = allocator::reservation_at(&request, subnet, address, &relay);
     if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
         return Err(DropReason::NotKnown);
+    }
+    // The configuration says it, not a record: every member knows it alike.
+    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
+        return nak(NOT_FOR_CLASS);
     }
     if binding.is_none() && reservation.is_none() {
         let knows = knows_all_about(address, situation);
@@ -170,10 +186,11 @@ fn verify<'m, V: LedgerView>(
         // [H-44] No record of the client: another server may know it.
         return Err(DropReason::UnknownClient);
     }
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let grant = Grant {
         state,
         address,
-        lease_seconds: granted(&subnet.lease, message.lease_time_seconds()),
+        lease_seconds: granted(&parameters.lease_times(), message.lease_time_seconds()),
         subnet,
         reservation,
         relay,
