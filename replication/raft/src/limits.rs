@@ -67,8 +67,8 @@ pub const CLOCK_SKEW_ALARM: Duration = Duration::from_secs(5);
 /// A member whose clock is this far from the others' is silent.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
-/// The largest message between members.
-pub const FRAME_BYTES_MAX: usize = 16 << 20;
+/// The largest message between members: a configuration of some hundred thousand reservations is one entry of the log.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
 /// AppendEntries messages on the way to one member, at most.
 pub const APPENDS_IN_FLIGHT_MAX: usize = 8;
 /// Frames that wait to be written to one connection, at most.
