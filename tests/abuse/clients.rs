@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use tests::client::{Client, Relay};
+use tests::cluster::{Cluster, NETWORK};
 use tests::packet::{Packet, kind, option};
-use tests::wait::PATIENCE;
+use tests::wait::{self, PATIENCE};
 
 use crate::tcp::junk;
 use crate::{Scale, Victim, victim};
@@ -177,4 +178,41 @@ fn a_device_that_declines_everything_takes_few_addresses_from_the_others() -> Re
     ensure!(held.kind() == kind::OFFER, "{held:?}");
     ensure!(held.option(option::LEASE_TIME).is_some(), "it keeps its last one: {held:?}");
     victim.others_are_served()
+}
+
+/// `[dhcp.rates]` as an operator would hardly have it, so that a few messages show it.
+#[test]
+fn the_rates_are_the_operators() -> Result<()> {
+    let rates = "\n[dhcp.rates]\nclient = 1\ncircuit = 5\nrelay = 20\n";
+    let cluster = Cluster::start_configured(1, false, NETWORK, rates)?;
+    let relay = cluster.relay(1, 0)?;
+    let member = &cluster.members[0];
+    let count = |name: &str, label: &str| -> Result<f64> {
+        Ok(member.metric(name, &[label])?.unwrap_or(0.0))
+    };
+    let drops = |reason: &str| count("leasehold_dhcp_drops_total", &format!("reason=\"{reason}\""));
+    let mut sent = 0;
+    let mut send_all = |messages: Vec<Packet>| -> Result<()> {
+        sent += messages.len();
+        messages.iter().try_for_each(|message| relay.send(message).map(drop))?;
+        wait::until("all messages taken", PATIENCE, || {
+            let taken = count("leasehold_dhcp_messages_total", "type=\"discover\"").ok()?;
+            (taken >= sent as f64).then_some(())
+        })
+    };
+    let anonymous = |number| Client { relay_agent: None, ..abuser(number) };
+    let without = drops("client_rate")? + drops("circuit_rate")? + drops("relay_rate")?;
+    ensure!(without == 0.0, "{without} dropped before");
+    // What comes at once is far more than seconds' worth.
+    send_all(vec![anonymous(1).discover(); 150])?;
+    ensure!(drops("client_rate")? > 50.0, "of a client: {}", drops("client_rate")?);
+    ensure!(drops("circuit_rate")? == 0.0 && drops("relay_rate")? == 0.0, "only of a client");
+    send_all((100..300).map(|number| abuser(number).discover()).collect())?;
+    ensure!(drops("circuit_rate")? > 50.0, "of a circuit: {}", drops("circuit_rate")?);
+    ensure!(drops("relay_rate")? == 0.0, "only of a circuit");
+    send_all((1000..1500).map(|number| anonymous(number).discover()).collect())?;
+    ensure!(drops("relay_rate")? > 50.0, "of a relay agent: {}", drops("relay_rate")?);
+    // Another relay agent has a rate of its own.
+    let other = cluster.relay(2, 0)?;
+    anonymous(2000).obtain(&other).map(drop)
 }

@@ -14,3 +14,13 @@ pub const DECLINED_BY_CLIENT_MAX: usize = 4;
 
 /// The most addresses in quarantine because clients behind one Agent Remote ID declined them.
 pub const DECLINED_BY_DEVICE_MAX: usize = 16;
+
+/// Pairs of requestor and secret whose counters one member remembers. A further pair is refused: to forget one would let
+/// its old queries be repeated.
+pub const REPLAY_PAIRS_MAX: usize = 16_384;
+
+/// Octets of the longest leasequery that is read from a connection. Its keys and lists make some hundred; what is longer is no query.
+pub const QUERY_LEN_MAX: usize = 4096;
+
+/// Turns of queries of one connection in one call: an answer of which little is wanted must not keep other connections waiting.
+pub const TURNS_MAX: usize = 32;

@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use server_wire::options::format::hexadecimal;
+use server_wire::options::registry::definitions;
 use server_wire::{Header, Message, MessageWriter, Op, OptionCode, OptionSet};
 
 #[path = "../../../tests/fuzz/wire_checks.rs"]
@@ -198,5 +200,37 @@ proptest! {
         octets in vec(any::<u8>(), 0..3000),
     ) {
         wire_checks::framing(&octets);
+    }
+}
+
+/// Octets as a length-driven format may have them: small numbers are likely, so that parts often fit.
+fn value_of_parts() -> impl Strategy<Value = Vec<u8>> {
+    vec(prop_oneof![2 => 0..8u8, 1 => any::<u8>(), 1 => b'a'..=b'z'], 0..64)
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_of_any_value_is_read_back_or_refused(value in value_of_parts()) {
+        for row in definitions() {
+            let shown = row.format.print_text(&value);
+            if shown == [hexadecimal(&value)] {
+                // Not of this format, and shown as it is.
+                continue;
+            }
+            let words: Vec<&str> = shown.iter().map(String::as_str).collect();
+            // What can not be written again is refused; what can be is the same to whoever looks.
+            if let Ok(octets) = row.format.parse_text(&words) {
+                prop_assert_eq!(row.format.print_text(&octets), shown, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_format_panic(text in ".{0,40}", words in "[0-9a-z./ =,:-]{0,40}") {
+        for row in definitions() {
+            for values in [&[&text[..]][..], &[&words], &[&text, &words], &[&words, &words]] {
+                let _ = row.format.parse_text(values);
+            }
+        }
     }
 }

@@ -32,6 +32,7 @@
 
 use super::udp::AnswerPlan;
 use crate::intent::DropReason;
+use crate::limits::REPLAY_PAIRS_MAX;
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use replication_ledger::{AuthenticationProtocol, LeasequerySecret, Timestamp};
@@ -41,10 +42,6 @@ use server_wire::options::o090_authentication::{
 use server_wire::{Authentication, Message, MessageWriter, OptionCode, OptionList};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-
-/// Pairs of requestor and secret whose counters one guard remembers. A further pair is refused: to forget one would let
-/// its old queries be repeated.
-pub const REPLAY_PAIRS_MAX: usize = 16_384;
 
 /// Where in the value of option 90 the code of delayed authentication stands (RFC 3118 section 5.2).
 const CODE_AT: std::ops::Range<usize> = 15..31;

@@ -10,11 +10,9 @@
 //!
 //! **Absent on purpose.** What messages mean.
 
+use crate::limits::QUERY_LEN_MAX;
 use replication_ledger::LeasequeryDialect;
 use server_wire::{FrameError, Framer, Framing};
-
-/// Octets of the longest query that is read. Its keys and lists make some hundred; what is longer is no query.
-pub(crate) const QUERY_LEN_MAX: usize = 4096;
 
 /// op of a request.
 const BOOTREQUEST: u8 = 1;

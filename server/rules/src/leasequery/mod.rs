@@ -42,9 +42,7 @@ mod udp;
 mod udp_lq01;
 mod udp_rfc4388;
 
-pub use authentication::{
-    AuthenticationFault, REPLAY_PAIRS_MAX, ReplayGuard, authenticate, is_signed, sign,
-};
+pub use authentication::{AuthenticationFault, ReplayGuard, authenticate, is_signed, sign};
 pub use bulk_message::SessionFacts;
 pub use connection::{CloseReason, Connected, Moment, Next};
 pub use query::{Finding, Lease, Query};

@@ -27,14 +27,12 @@ use super::reception::{Heard, hear};
 use super::rights::Rights;
 use super::source::LeasequerySource;
 use super::tally::{QueryResult, Tally};
+use crate::limits::TURNS_MAX;
 use replication_ledger::{
     LeasequeryDialect, LeasequeryKind, LeasequerySettings, LedgerView, PastView,
 };
 use server_wire::StatusCode;
 use std::time::Duration;
-
-/// Turns of queries in one call: an answer of which little is wanted must not keep other connections waiting.
-const TURNS_MAX: usize = 32;
 
 /// One connection.
 #[derive(Debug)]

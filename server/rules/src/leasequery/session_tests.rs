@@ -1,10 +1,10 @@
 //! The connection: octets, turns, timeouts, ends.
 
-use super::super::intake::QUERY_LEN_MAX;
 use super::super::line_tests::{
     CONNECTED, Keyed, Line, bulk, draft, lease, numbers, outline, query,
 };
 use super::*;
+use crate::limits::QUERY_LEN_MAX;
 use crate::scene::{Ask, Scene, ip};
 use proptest::prelude::*;
 use replication_ledger::RequestorSettings;

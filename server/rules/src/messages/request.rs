@@ -225,6 +225,7 @@ fn subnet_for<'m, V: LedgerView>(
 }
 
 /// The record of this address, if it is this client's.
+// [H-30] A lease is an identifier together with an address; on another link the same client has another.
 fn binding_of<'m, V: LedgerView>(
     request: &Request<'m>,
     address: Ipv4Addr,

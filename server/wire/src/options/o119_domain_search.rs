@@ -31,24 +31,57 @@ pub fn check(value: &[u8]) -> Result<(), DecodeReason> {
 }
 
 /// Appends a name without compression; `None`, and nothing appended, if it has an empty or a too
-/// long label or is too long as a whole. A dot at the end is allowed.
+/// long label or is too long as a whole. A dot at the end is allowed; `\.`, `\\` and `\DDD` stand for
+/// one octet (RFC 1035 section 5.1), as [`decode`] writes them.
 pub fn encode_name(name: &str, out: &mut Vec<u8>) -> Option<()> {
     let start = out.len();
-    let name = name.strip_suffix('.').unwrap_or(name);
-    for label in name.split('.') {
-        if label.is_empty() || label.len() > LABEL_LEN_MAX {
-            out.truncate(start);
-            return None;
-        }
-        out.push(label.len() as u8);
-        out.extend_from_slice(label.as_bytes());
-    }
-    out.push(0);
-    if out.len() - start > NAME_LEN_MAX {
+    let written = push_labels(name, out).filter(|()| out.len() - start <= NAME_LEN_MAX);
+    if written.is_none() {
         out.truncate(start);
-        return None;
     }
+    written
+}
+
+fn push_labels(name: &str, out: &mut Vec<u8>) -> Option<()> {
+    let mut octets = name.bytes();
+    let mut label_at = out.len();
+    out.push(0);
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'.' => {
+                close_label(label_at, out)?;
+                label_at = out.len();
+                out.push(0);
+                if octets.len() == 0 {
+                    // What was begun is the root.
+                    return Some(());
+                }
+            }
+            b'\\' => out.push(unescape(&mut octets)?),
+            octet => out.push(octet),
+        }
+    }
+    close_label(label_at, out)?;
+    out.push(0);
     Some(())
+}
+
+/// Writes the length of the label in front of it.
+fn close_label(label_at: usize, out: &mut [u8]) -> Option<()> {
+    let len = out.len() - label_at - 1;
+    // At most 63.
+    out[label_at] = (1..=LABEL_LEN_MAX).contains(&len).then_some(len as u8)?;
+    Some(())
+}
+
+/// The octet that stands after a backslash.
+fn unescape(octets: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let first = octets.next()?;
+    if !first.is_ascii_digit() {
+        return Some(first);
+    }
+    let digits = [first, octets.next()?, octets.next()?];
+    std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
 fn walk(value: &[u8], mut visit: impl FnMut(String)) -> Result<(), DecodeReason> {
@@ -137,7 +170,12 @@ mod tests {
         assert_eq!(encode_name("a.example.", &mut out), Some(()));
         assert_eq!(out, b"\x09\x01a\x07example\x00");
         let long = vec!["x".repeat(63); 4].join(".");
-        for name in ["", "a..b", &"y".repeat(64), &long] {
+        out.truncate(1);
+        assert_eq!(encode_name(r"a\.b\\.\000\255", &mut out), Some(()));
+        assert_eq!(out, b"\x09\x04a.b\\\x02\x00\xff\x00");
+        assert_eq!(decode(&out[1..]), Ok(vec![r"a\.b\\.\000\255".to_owned()]));
+        out.resize(12, 0);
+        for name in ["", ".", ".a", r"\", r"\2", r"\256", r"\2+5", "a..b", &"y".repeat(64), &long] {
             assert_eq!(encode_name(name, &mut out), None, "{name}");
             assert_eq!(out.len(), 12);
         }
