@@ -12,7 +12,7 @@ pub const OFFERS_OF_DEVICE_MAX: usize = 32;
 /// The most addresses in quarantine because one client declined them; it keeps the next one that it declines.
 pub const DECLINED_BY_CLIENT_MAX: usize = 4;
 
-/// The most addresses in quarantine because clients behind one Agent Remote ID declined them.
+/// The most addresses in quarantine because clients of one circuit of a relay agent declined them.
 pub const DECLINED_BY_DEVICE_MAX: usize = 16;
 
 /// Pairs of requestor and secret whose counters one member remembers. A further pair is refused: to forget one would let

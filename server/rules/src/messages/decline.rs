@@ -4,9 +4,10 @@ use super::Decided;
 use crate::intent::{DropReason, Intent};
 use crate::limits::{DECLINED_BY_CLIENT_MAX, DECLINED_BY_DEVICE_MAX};
 use crate::offers::Offers;
-use crate::request::{RelayWords, Request, Situation};
+use crate::request::{Request, Situation};
 use crate::responsibility::{self, Addressee};
 use replication_ledger::{Binding, BindingState, ClientRules, Command, LedgerView};
+use server_wire::SubOptionCode;
 use std::net::Ipv4Addr;
 
 /// How long nobody may have the address: what its subnet says, or the usual time if it is in none any more.
@@ -19,26 +20,35 @@ fn quarantine_seconds<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_
 ///
 /// Without the limit one device takes every address of a pool away from everybody, by taking, declining and asking anew.
 fn within_limits<V: LedgerView>(
-    request: &Request<'_>,
     binding: &Binding,
     situation: &Situation<'_, V>,
 ) -> Result<(), DropReason> {
     let view = situation.view;
-    let is_full = |declined: &mut dyn Iterator<Item = &Binding>, max: usize| {
-        let quarantined = declined.filter(|binding| binding.state == BindingState::Declined);
-        quarantined.take(max).count() >= max
+    let by_client = is_full(view.bindings_of_client(&binding.client), DECLINED_BY_CLIENT_MAX);
+    let max = DECLINED_BY_DEVICE_MAX;
+    // What the relay said when the address was taken. Its Agent Remote ID may name the device, or itself and the Agent
+    // Circuit ID the device's port.
+    let circuit = binding.relay_sub_option(SubOptionCode::CIRCUIT_ID.0);
+    let by_device = match (binding.relay_sub_option(SubOptionCode::REMOTE_ID.0), binding.circuit())
+    {
+        (Some(remote), _) => {
+            let of_device =
+                |b: &&Binding| b.relay_sub_option(SubOptionCode::CIRCUIT_ID.0) == circuit;
+            is_full(view.bindings_of_remote_id(remote).filter(of_device), max)
+        }
+        (None, Some((giaddr, circuit))) => is_full(view.bindings_of_circuit(giaddr, circuit), max),
+        (None, None) => false,
     };
-    // What the relay says, or said when it was heard last.
-    let stored = RelayWords::stored(&binding.relay_agent_information);
-    let device = request.relay.remote_id.or(stored.remote_id);
-    let by_client = is_full(&mut view.bindings_of_client(&request.client), DECLINED_BY_CLIENT_MAX);
-    let by_device = device.is_some_and(|device| {
-        is_full(&mut view.bindings_of_remote_id(device), DECLINED_BY_DEVICE_MAX)
-    });
     match by_client || by_device {
         true => Err(DropReason::DeclineLimit),
         false => Ok(()),
     }
+}
+
+/// True if so many of these are in quarantine.
+fn is_full<'b>(bindings: impl Iterator<Item = &'b Binding>, max: usize) -> bool {
+    let declined = bindings.filter(|binding| binding.state == BindingState::Declined);
+    declined.take(max).count() >= max
 }
 
 /// Puts the address into quarantine. No reply.
@@ -62,7 +72,7 @@ pub(super) fn decline<'m, V: LedgerView>(
         binding.client == request.client && binding.state == BindingState::Active
     });
     let binding = binding.ok_or(DropReason::UnknownClient)?;
-    within_limits(&request, binding, situation)?;
+    within_limits(binding, situation)?;
     let base_index = binding.changed_index;
     offers.release(&request.client);
     Ok(Intent::Record(Command::Decline {

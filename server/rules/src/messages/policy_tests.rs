@@ -140,6 +140,12 @@ fn one_client_or_device_puts_only_a_few_addresses_into_quarantine() {
     let declined = (1..=20).filter(|number| declines_one(&mut scene, *number, device)).count();
     assert_eq!(declined, DECLINED_BY_DEVICE_MAX);
     assert!(declines_one(&mut scene, 30, b"\x02\x05other"), "another device");
+    assert!(declines_one(&mut scene, 31, b"\x02\x05modem\x01\x04port"), "a port of its own");
+    let mut scene = large();
+    let port = b"\x01\x04port";
+    let declined = (1..=20).filter(|number| declines_one(&mut scene, *number, port)).count();
+    assert_eq!(declined, DECLINED_BY_DEVICE_MAX);
+    assert!(declines_one(&mut scene, 30, b"\x01\x05other"), "another port");
 }
 
 // proves [H-53]
