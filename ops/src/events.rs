@@ -110,6 +110,15 @@ pub const EVENTS: &[(&str, &str)] = &[
          member is silent. Mend the time service of the one that is wrong.",
     ),
     (
+        "partner_down_automatic",
+        "The other server was away for as long as `auto_partner_down` says, and was asserted to be down \
+         without anybody asking. Make sure that it is.",
+    ),
+    (
+        "partner_down_not_automatic",
+        "`auto_partner_down` was due, but the other member answers on some path. It is tried again.",
+    ),
+    (
         "version_raised",
         "Every member reads a newer version, and from now on it is written: no member can be set \
          back to the release before. Expected once at the end of a rolling upgrade.",

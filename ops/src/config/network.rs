@@ -74,6 +74,9 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     settings
 }
 
+/// In seconds.
+const AUTO_PARTNER_DOWN_MIN: u32 = 60;
+
 fn read_cluster(mut cluster: Section<'_>, settings: &mut Settings) {
     if let Some(item) = cluster.take("mclt") {
         match item.parse(value::duration) {
@@ -94,6 +97,18 @@ fn read_cluster(mut cluster: Section<'_>, settings: &mut Settings) {
         match u16::try_from(seconds) {
             Ok(seconds) => settings.takeover_secs = seconds,
             Err(_) => item.fail("is compared with a field of 16 bits; write at most \"18h\""),
+        }
+    }
+    if let Some(item) = cluster.take("auto_partner_down")
+        && let Some(seconds) = item.parse(value::duration)
+    {
+        match seconds {
+            0..AUTO_PARTNER_DOWN_MIN => {
+                item.fail(
+                    "a restart of the other must not look like its end; write at least \"1m\"",
+                );
+            }
+            _ => settings.auto_partner_down_seconds = Some(seconds),
         }
     }
     cluster.finish();

@@ -121,6 +121,12 @@ fn a_bad_network_is_refused_with_line_key_and_reason() {
         &["n.toml:2: subnets: unknown key; known here: boot, class, clients, cluster, lease, \
          leasequery, network, option_definition, options, subnet, vendor_class"],
     );
+    check(
+        "[cluster]\nauto_partner_down = \"59s\"",
+        &[
+            "n.toml:2: cluster.auto_partner_down: a restart of the other must not look like its end; write at least \"1m\"",
+        ],
+    );
     check("[cluster]\nmclt = 3600", &["n.toml:2: cluster.mclt: must be a string in quotes"]);
     check(
         "[cluster]\nmclt = \"0s\"",

@@ -155,6 +155,8 @@ pub struct Settings {
     pub margin_seconds: u32,
     /// A server that is not a client's own answers it from this many seconds of `secs` on [AV-Q7].
     pub takeover_secs: u16,
+    /// After so long alone, in seconds, the survivor of a plain pair asserts by itself that the other is down; none: only an operator does.
+    pub auto_partner_down_seconds: Option<u32>,
     /// Options for everybody.
     pub options: Vec<OptionValue>,
     /// Sorted by prefix, disjoint.
@@ -178,6 +180,7 @@ impl Default for Settings {
             mclt_max_seconds: 3600,
             margin_seconds: 10,
             takeover_secs: 3,
+            auto_partner_down_seconds: None,
             options: Vec::new(),
             subnets: Vec::new(),
             leasequery: LeasequerySettings::default(),

@@ -32,6 +32,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
             let may_begin =
                 self.in_contact.load(Ordering::Acquire) && self.asserting.lock().is_none();
             self.doubt_own_clock().await;
+            self.assert_after_long().await;
             let leads = self.leads() && may_begin && self.may_stamp();
             leading_since = match leads {
                 true => leading_since.or(Some(RT::Instant::now())),

@@ -20,6 +20,7 @@ use replication_ledger::{Command, LedgerView, MemberId, Mode, ModeFacts, Outcome
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Where this member is on its way back.
 pub(crate) struct Returning<RT: AsyncRuntime> {
@@ -168,6 +169,12 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         let asserted = self.ledger.view().globals().assertion;
         asserted.is_some_and(|assertion| assertion.survivor == me)
             && metrics.membership_config.voter_ids().all(|voter| voter == me.0)
+    }
+
+    /// How long no quorum has been heard; since the start at most.
+    pub(crate) fn alone_for(&self) -> Duration {
+        let alone_since = self.returning.state.lock().alone_since;
+        alone_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn is_out(&self) -> bool {

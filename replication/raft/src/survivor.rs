@@ -41,7 +41,7 @@ use openraft::AsyncRuntime;
 use openraft::Instant;
 use openraft::vote::RaftLeaderId;
 use replication_ledger::{
-    AddressRange, Command, LedgerTable, LedgerView, Lossy, MapTable, MemberId, Outcome,
+    AddressRange, Command, LedgerTable, LedgerView, Lossy, MapTable, MemberId, Mode, Outcome,
     PartnerDown, Role, VoterStanding, lease_seconds_max, plan_assertion,
 };
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,25 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Member<RT, S> {
         tracing::warn!(event = "partner_down_asserted", epoch, lossy = case.lossy);
         self.restart.notify_one();
         Ok(())
+    }
+
+    /// What an operator of a plain pair may have ordered beforehand: after a set time alone, the other is asserted to be down. Never where
+    /// committed promises may be missing here.
+    pub(crate) async fn assert_after_long(&self) {
+        let wait = self.ledger.view().globals().settings.auto_partner_down_seconds;
+        let Some(wait) = wait.map(|seconds| Duration::from_secs(seconds.into())) else { return };
+        if *self.mode.read() != Mode::Isolated || self.alone_for() < wait {
+            return;
+        }
+        let Ok(case) = self.partner_down_case() else { return };
+        if case.lossy || case.authority_over {
+            return;
+        }
+        match self.assert_partner_down(case.epoch, case.lossy, case.entries_behind).await {
+            Ok(()) => tracing::warn!(event = "partner_down_automatic", epoch = case.epoch, ?wait),
+            // It is there after all: the next round looks again.
+            Err(error) => tracing::debug!(event = "partner_down_not_automatic", %error),
+        }
     }
 
     /// True if a member answers, whatever it says.

@@ -132,6 +132,38 @@ fn both_members_of_a_cut_pair_serve_and_merge_when_it_is_healed() {
     });
 }
 
+#[test]
+fn the_survivor_of_a_pair_asserts_by_itself_only_if_it_was_told_to_and_after_that_time() {
+    const WAIT: Duration = Duration::from_secs(600);
+    let check = |told: bool| {
+        in_simulation(3, async move {
+            let network = Arc::new(MemoryNetwork::default());
+            let mut machines = group(&network, &PAIR).await;
+            let one = machines[0].member.clone();
+            let mut settings = one.view().globals().settings.clone();
+            let replaces_revision = settings.revision;
+            settings.revision += 1;
+            settings.auto_partner_down_seconds = told.then_some(600);
+            let settings = Box::new(settings);
+            let configure = Command::Configure { replaces_revision, settings };
+            one.propose(configure).await.expect("a quorum takes it");
+            drop(machines[1].member.abandon().await);
+            in_mode(&one, Mode::Isolated).await;
+            SimRuntime::sleep(WAIT - Duration::from_secs(5)).await;
+            assert_eq!(one.mode(), Mode::Isolated, "too early");
+            let restart = SimRuntime::timeout(Duration::from_secs(60), one.wants_restart());
+            assert_eq!(restart.await.is_ok(), told);
+            if told {
+                machines[0].lose_power().await;
+                in_mode(&machines[0].member, Mode::Sole).await;
+            }
+            drop(machines[0].member.abandon().await);
+        });
+    };
+    check(true);
+    check(false);
+}
+
 // proves [AV-I4] [AV-I5]
 #[test]
 fn what_was_promised_alone_survives_a_loss_of_power_and_goes_on_bounded() {
