@@ -173,6 +173,11 @@ impl Lab {
         Ok(lab)
     }
 
+    /// Our program.
+    pub(crate) fn leasehold(&self) -> &Path {
+        &self.leasehold
+    }
+
     fn script(&self, verb: &str) -> Result<()> {
         let status = Command::new(self.scripts.join("lab.sh"))
             .arg(verb)

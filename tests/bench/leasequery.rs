@@ -160,7 +160,7 @@ fn per_second(summary: &DrainSummary) -> f64 {
     (summary.active + summary.unassigned) as f64 * 1e3 / milliseconds
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -14,6 +14,7 @@ mod failover;
 mod leasequery;
 mod measure;
 mod report;
+mod scale;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,11 @@ struct Options {
     )]
     failover_of: Vec<String>,
 
+    /// How many subnets, with 40 reservations each, for the part about a large configuration; 0
+    /// leaves this part out
+    #[arg(long, default_value_t = 5_000)]
+    subnets: u32,
+
     /// Where the servers keep their state: a folder on the disk to measure
     #[arg(long, default_value = "/var/tmp/leasehold-bench")]
     state: PathBuf,
@@ -143,16 +149,25 @@ fn run(options: &Options) -> Result<()> {
         }
     }
     let struck = failovers(options, &lab, &cases);
+    let single = cases.iter().find(|case| case.is_ours() && options.subnets > 0);
+    let measure =
+        |case| scale::measure(&lab, case, options.subnets, options.duration, options.rounds);
+    let scaled = single.map(measure);
+    let scaled = scaled.and_then(|measured| {
+        measured.inspect_err(|error| eprintln!("leasehold-bench: scale: {error:#}")).ok()
+    });
     drop(lab);
     let mut text = report::markdown(&cases, &measures, &samples, &loaded, options.rounds);
     leasequery::table(&mut text, &queried);
     failover::table(&mut text, &struck);
+    scale::table(&mut text, scaled.as_ref());
     println!("{text}");
     if let Some(path) = &options.output {
         std::fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let measured =
         !samples.is_empty() || !loaded.is_empty() || !queried.is_empty() || !struck.is_empty();
+    let measured = measured || scaled.is_some();
     ensure!(measured, "nothing was measured");
     Ok(())
 }

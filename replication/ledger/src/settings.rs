@@ -294,6 +294,7 @@ impl Subnet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn prefixes_have_masks_and_ranges() {
@@ -308,5 +309,52 @@ mod tests {
         let all = Prefix { address: Ipv4Addr::UNSPECIFIED, len: 0 };
         assert_eq!(all.mask(), Ipv4Addr::UNSPECIFIED);
         assert_eq!(all.range().size(), 1 << 32);
+    }
+
+    fn at(place: u32) -> Ipv4Addr {
+        Ipv4Addr::from(0x0a00_0000 + place)
+    }
+
+    proptest! {
+        /// What is found by search is what a walk through everything finds.
+        #[test]
+        fn pools_and_reservations_of_a_range_are_those_of_a_walk(
+            subnets in prop::collection::btree_map(
+                0u32..6,
+                (0u32..8, 0u32..8, prop::collection::btree_set(0u32..16, 0..5)),
+                0..6,
+            ),
+            probe in (0u32..100, 0u32..100),
+        ) {
+            let subnets = subnets.into_iter().map(|(place, (one, other, reserved))| {
+                let base = place * 16;
+                let pool = |first: u32, last: u32| AddressRange { first: at(first), last: at(last) };
+                let by_circuit = |address: u32| {
+                    let key = crate::ReservationKey::CircuitId(vec![1].into());
+                    Reservation::new(key, at(base + address))
+                };
+                Subnet {
+                    pools: vec![
+                        pool(base + one.min(other), base + one.max(other)),
+                        pool(base + 9, base + 12),
+                    ],
+                    reservations: reserved.into_iter().map(by_circuit).collect(),
+                    ..Subnet::new(Prefix { address: at(base), len: 28 })
+                }
+            });
+            let settings = Settings { subnets: subnets.collect(), ..Settings::default() };
+            let range =
+                AddressRange { first: at(probe.0.min(probe.1)), last: at(probe.0.max(probe.1)) };
+            let pools: Vec<_> = settings.pools_near(range).collect();
+            let met = |pool: &AddressRange| pool.intersection(&range).is_some();
+            prop_assert_eq!(pools, settings.pools().filter(met).collect::<Vec<_>>());
+            let reserved: Vec<_> = settings.reserved_in(range).collect();
+            let all = settings.reservations().map(|reservation| reservation.address);
+            prop_assert_eq!(reserved, all.filter(|a| range.contains(*a)).collect::<Vec<_>>());
+            for address in (0..100).map(at) {
+                let holds = |pool: &AddressRange| pool.contains(address);
+                prop_assert_eq!(settings.in_pool(address), settings.pools().any(|p| holds(&p)));
+            }
+        }
     }
 }
