@@ -59,6 +59,8 @@ pub enum DropReason {
     NoAddress,
     /// The client has no reservation, and only those that have one are served.
     NotKnown,
+    /// The address is for clients of another class, and other members may know better.
+    NotForClass,
     /// The device that the client is behind has as many addresses as it may have.
     RemoteIdLimit,
     /// The clients of its circuit have as many addresses as they may have.
@@ -121,6 +123,7 @@ impl DropReason {
             DropReason::NoSubnet => "no_subnet",
             DropReason::NoAddress => "no_address",
             DropReason::NotKnown => "not_known",
+            DropReason::NotForClass => "not_for_class",
             DropReason::RemoteIdLimit => "remote_id_limit",
             DropReason::CircuitIdLimit => "circuit_id_limit",
             DropReason::NotAuthoritative => "not_authoritative",
@@ -178,6 +181,7 @@ mod tests {
             DropReason::NoPermanentPromise,
             DropReason::TooShort,
             DropReason::NotKnown,
+            DropReason::NotForClass,
             DropReason::RemoteIdLimit,
             DropReason::CircuitIdLimit,
             DropReason::NotAuthoritative,

@@ -3,8 +3,8 @@
 use crate::scene::{Ask, OUR_ID, RELAY, Scene, Seen, ip, option, settings};
 use crate::{Arrival, DropReason, Intent, NetworkIndex, Situation, decide, encode_reply};
 use replication_ledger::{
-    AddressRange, Allocation, Class, Command, Condition, FAILS, Field, HOLDS, LeaseSpan, Part,
-    PoolRules, Question, Reservation, ReservationKey, Settings, Step, Test, VendorClass,
+    AddressRange, Allocation, Class, Command, Condition, FAILS, Field, HOLDS, LeaseSpan, Mode,
+    Part, PoolRules, Question, Reservation, ReservationKey, Settings, Step, Test, VendorClass,
 };
 use server_wire::Message;
 use server_wire::MessageType::{self, Ack, Nak, Offer};
@@ -140,6 +140,7 @@ fn boot_fields_and_lease_times_come_from_the_nearest_place_too() {
     assert_eq!(boot_of(&Ask::discover(1)), ["", ""]);
 }
 
+// proves [AV-I3]
 #[test]
 fn a_pool_for_a_class_is_for_its_clients_alone_and_asked_first() {
     let mut scene = Scene::with_settings(with_phones());
@@ -155,7 +156,7 @@ fn a_pool_for_a_class_is_for_its_clients_alone_and_asked_first() {
     // Somebody else's address, whatever he says: the class is judged again.
     let selecting = Ask::selecting(10, OUR_ID, ip("10.0.0.10"));
     assert_eq!(fate(&mut scene, selecting.clone()), Ok(Nak));
-    assert_eq!(fate(&mut scene, phone(selecting)), Ok(Ack));
+    assert_eq!(fate(&mut scene, phone(selecting.clone())), Ok(Ack));
     let address = ip("10.0.0.10");
     for ask in
         [Ask::renewing(10, address), Ask::rebinding(10, address), Ask::init_reboot(10, address)]
@@ -163,6 +164,13 @@ fn a_pool_for_a_class_is_for_its_clients_alone_and_asked_first() {
         assert_eq!(fate(&mut scene, ask.clone()), Ok(Nak), "{ask:?}");
         assert_eq!(fate(&mut scene, phone(ask)), Ok(Ack));
     }
+    // Alone, a member may have missed the configuration by which all is well.
+    scene.mode = Mode::Isolated;
+    for ask in [Ask::renewing(10, address), selecting] {
+        assert_eq!(fate(&mut scene, ask.clone()), Err(DropReason::NotForClass), "{ask:?}");
+        assert_eq!(fate(&mut scene, phone(ask)), Ok(Ack));
+    }
+    scene.mode = Mode::Quorum;
     // Its own address is none for it any more, and it is not given away before the promise is over.
     assert_ne!(offered(&mut scene, Ask::discover(10)), address);
     assert_eq!(offered(&mut scene, phone(Ask::discover(10))), address);

@@ -115,7 +115,11 @@ fn select<'m, V: LedgerView>(
         return Err(DropReason::NotKnown);
     }
     if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
-        return nak(NOT_FOR_CLASS);
+        return if knows_classes(situation) {
+            nak(NOT_FOR_CLASS)
+        } else {
+            Err(DropReason::NotForClass)
+        };
     }
     let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let (times, asked) = (&parameters.lease_times(), message.lease_time_seconds());
@@ -169,9 +173,13 @@ fn verify<'m, V: LedgerView>(
     if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
         return Err(DropReason::NotKnown);
     }
-    // The configuration says it, not a record: every member knows it alike.
+    // The configuration says it, not a record: whoever has a quorum knows it.
     if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
-        return nak(NOT_FOR_CLASS);
+        return if knows_classes(situation) {
+            nak(NOT_FOR_CLASS)
+        } else {
+            Err(DropReason::NotForClass)
+        };
     }
     if binding.is_none() && reservation.is_none() {
         let knows = knows_all_about(address, situation);
@@ -244,6 +252,12 @@ fn knows_all_about<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V
         Some(Holder::Reserved) | None => false,
     };
     situation.mode != Mode::Isolated && !(others && situation.view.is_free(address))
+}
+
+/// True if the classes that this member knows are those in force. Alone, it may have missed the newest configuration, by which the
+/// client's address is the right one.
+fn knows_classes<V: LedgerView>(situation: &Situation<'_, V>) -> bool {
+    situation.mode != Mode::Isolated
 }
 
 /// True if the client holds, or was the last to hold, another address on the same link.
