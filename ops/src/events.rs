@@ -217,6 +217,18 @@ pub const EVENTS: &[(&str, &str)] = &[
          never too little.",
     ),
     (
+        "address_in_use",
+        "Somebody answered at an address that was about to be offered, without having it from \
+         here. It is in quarantine if `quarantined` is true; else it was not this member's to give \
+         any more, or there is no quorum. Find out who uses it.",
+    ),
+    (
+        "ping_check_impossible",
+        "The system gives no ICMP socket, so offers leave without the check that `ping_check` \
+         wants until the member starts again. Give it the capability CAP_NET_RAW, or its group to \
+         net.ipv4.ping_group_range.",
+    ),
+    (
         "interface_serving",
         "Clients on the link of this interface are served from now on, in the subnet of its \
          addresses.",

@@ -130,7 +130,8 @@ release() { # PLACE PROGRAM
     udhcpc) kill -USR2 "${pid[$1]}" ;;
     dhclient) inside "$1" dhclient -4 -r -lf "$WORK/$1.lasting/leases" -pf "$WORK/$1.pid" -cf /dev/null \
       -sf "$WORK/script" -e CLIENT_EVENTS="$WORK/$1.events" eth0 >/dev/null 2>&1 || true ;;
-    dhcpcd) kill -ALRM "${pid[$1]}" ;;
+    # A signal that comes while it waits for its script gets lost.
+    dhcpcd) within 4 sh -c "kill -ALRM ${pid[$1]}; sleep 0.3; grep -q 'releasing lease' '$WORK/$1.out'" ;;
     networkd) kill -TERM "${pid[$1]}" ;;
   esac
 }

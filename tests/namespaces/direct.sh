@@ -6,7 +6,8 @@
 # Usage: direct.sh
 # Checks: every client gets an address of the link's subnet, from one server, by a frame to its hardware
 # address if it can take one; renews by unicast; keeps its address when its server is killed (rebinding)
-# and when it starts again or loses its carrier for a moment (INIT-REBOOT); a released address is no longer active. A server
+# and when it starts again or loses its carrier for a moment (INIT-REBOOT); a released address is no longer active. An
+# address where somebody answers a ping is not offered but put into quarantine. A server
 # whose interface is deleted, made again, or comes only after the start serves it without a restart and says
 # so. tshark finds nothing wrong with the replies, their checksums included.
 # Environment: LEASEHOLD_BIN, default: release/ in the target folder; KEEP=1 keeps the work folder.
@@ -16,7 +17,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 export LEASEHOLD_BIN=${LEASEHOLD_BIN:-${CARGO_TARGET_DIR:-$PWD/../../target}/release/leasehold}
 export LAB=lhdirect$$ LEASE=${LEASE:-20} MODE=witness INTERFACE=eth1
-export DIRECT="direct1 direct2 direct3 direct4 direct5"
+CLIENTS="direct1 direct2 direct3 direct4 direct5"
+export DIRECT="$CLIENTS squatter"
 SUITE="direct clients"
 # shellcheck source=clients.sh
 . ./clients.sh
@@ -57,15 +59,21 @@ file = "boot/netboot.efi"
 prefix = "192.0.3.0/24"
 pools = ["192.0.3.100-192.0.3.200"]
 options = { routers = ["192.0.3.20"] }
+clients = { ping_check = "300ms" }
 CONF
 ./lab.sh up
 # Clients remember the hardware address of their server: as with a real card it is that of before.
 label() { inside "$1" ip link set eth1 address "02:00:00:00:03:0${1#server}"; } # SERVER
 for number in 1 2; do label server$number; done
+# Two addresses of every three are somebody's who never asked for them.
+inside squatter ip addr add 192.0.3.99/24 dev eth0
+for number in {100..200}; do
+  [ $((number % 3)) = 0 ] || inside squatter ip addr add "192.0.3.$number/32" dev eth0
+done
 server fresh
 mapfile -t targets <"$STATE/targets"
 for number in 1 2; do capture server$number eth1 server$number; done
-for place in $DIRECT client1 client2; do capture "$place" eth0 "$place"; done
+for place in $CLIENTS client1 client2; do capture "$place" eth0 "$place"; done
 
 serving() { # SERVER 0|1: what it says of its interface
   inside "$1" curl -fs -o "$WORK/metrics" http://127.0.0.1:6780/metrics &&
@@ -92,6 +100,23 @@ for number in 1 2 3 4; do
   check "the offer to $client comes to its hardware address" within 5 sees $place 'dhcp.option.dhcp == 2 &&
     eth.dst == dhcp.hw.mac_addr && ip.dst == dhcp.ip.your && dhcp.flags.bc == 0'
 done
+# The addresses in use that were found on the way: in quarantine, and nobody got one.
+not_taken() { [ $((${before[$1]##*.} % 3)) = 0 ]; }
+for number in 1 2 3 4; do
+  check "${clients[number - 1]}'s address is nobody else's" not_taken direct$number
+done
+quarantined() {
+  server admin server1 lease list --output json >"$WORK/list.json" &&
+    jq -e 'map(select(.state == "declined" and (.ip | startswith("192.0.3.")))) | length > 0 and
+      all(.[]; (.ip | split(".")[3] | tonumber) % 3 != 0)' "$WORK/list.json"
+}
+check "addresses that are in use are in quarantine" within 5 quarantined
+answered() {
+  inside "$1" curl -fs -o "$WORK/metrics" http://127.0.0.1:6780/metrics &&
+    grep -q '^leasehold_dhcp_probes_total{result="answered"} [1-9]' "$WORK/metrics"
+}
+check "a server tells of them" eval 'answered server1 || answered server2'
+check "an event names them" eval 'grep -q "address_in_use.*192\.0\.3\..*quarantined=true" "$STATE"/server[12].out'
 moment=$(date +%s.%N)
 for number in 1 2 3 4; do
   check "${clients[number - 1]} renews" within "$LEASE" events direct$number renew "$moment"
@@ -215,12 +240,12 @@ for number in 1 2 3 4; do
   check "$client's address is no longer active after its release" within $((LEASE / 4)) released $place
 done
 
-for file in server1 server2 $DIRECT client1 client2; do
+for file in server1 server2 $CLIENTS client1 client2; do
   check "no reply is malformed to tshark ($file)" sh -c \
     "! tshark -r '$WORK/$file.pcap' -Y 'dhcp && _ws.malformed' 2>/dev/null | grep -q ."
 done
 # The kernel leaves checksums of its own datagrams to the card; offers on the link are ours alone.
-for place in $DIRECT; do
+for place in $CLIENTS; do
   check "the checksums of offers are right ($place)" sh -c "! tshark -r '$WORK/$place.pcap' \
     -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -Y 'dhcp.option.dhcp == 2 &&
     (ip.checksum.status == 0 || udp.checksum.status == 0)' 2>/dev/null | grep -q ."

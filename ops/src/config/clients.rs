@@ -26,6 +26,7 @@ pub(super) struct ClientKeys {
     addresses_per_circuit_id: Option<u32>,
     fqdn: Option<bool>,
     name_suffix: Option<String>,
+    ping_check_millis: Option<u16>,
 }
 
 impl ClientKeys {
@@ -37,6 +38,8 @@ impl ClientKeys {
         let auto_configure = boolean("auto_configure");
         let fqdn = boolean("fqdn");
         let name_suffix = section.take("name_suffix").and_then(|item| item.parse(domain_name));
+        let ping_check_millis =
+            section.take("ping_check").and_then(|item| item.parse(value::short_wait_millis));
         let bootp = section.take("bootp").and_then(|item| item.parse(bootp));
         let authoritative =
             section.take("authoritative").and_then(|item| item.parse(authoritative));
@@ -52,6 +55,7 @@ impl ClientKeys {
             addresses_per_circuit_id,
             fqdn,
             name_suffix,
+            ping_check_millis,
         }
     }
 
@@ -76,6 +80,7 @@ impl ClientKeys {
                 .or(outer.addresses_per_circuit_id),
             fqdn: self.fqdn.or(outer.fqdn),
             name_suffix: self.name_suffix.or_else(|| outer.name_suffix.clone()),
+            ping_check_millis: self.ping_check_millis.or(outer.ping_check_millis),
         }
     }
 
@@ -93,6 +98,7 @@ impl ClientKeys {
             addresses_per_circuit_id_max: self.addresses_per_circuit_id,
             fqdn: self.fqdn.unwrap_or(usual.fqdn),
             name_suffix: self.name_suffix.clone().unwrap_or_default(),
+            ping_check_millis: self.ping_check_millis.unwrap_or(usual.ping_check_millis),
         }
     }
 }

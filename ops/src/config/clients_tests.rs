@@ -20,7 +20,7 @@ file = "everybody"
 [[network]]
 name = "cable"
 lease = { default = "30m" }
-clients = { bootp = "automatic", authoritative = "clients", addresses_per_remote_id = 4 }
+clients = { bootp = "automatic", authoritative = "clients", addresses_per_remote_id = 4, ping_check = "300ms" }
 boot = { file = "cable" }
 options = { routers = ["10.0.0.1"], domain-name = "cable.example" }
 
@@ -28,7 +28,7 @@ options = { routers = ["10.0.0.1"], domain-name = "cable.example" }
 prefix = "10.0.0.0/24"
 network = "cable"
 lease = { quarantine = "5m" }
-clients = { authoritative = "no", known_only = true }
+clients = { authoritative = "no", known_only = true, ping_check = "0s" }
 boot = { server_name = "boot" }
 options = { domain-name = "first.example" }
 
@@ -60,12 +60,14 @@ fn the_nearest_place_counts_key_by_key() {
         authoritative: Authoritative::Clients,
         quarantine_seconds: 7200,
         addresses_per_remote_id_max: Some(4),
+        ping_check_millis: 300,
         ..ClientRules::default()
     };
     assert_eq!(second.clients, cable);
     let expected = ClientRules {
         authoritative: Authoritative::Nothing,
         known_only: true,
+        ping_check_millis: 0,
         quarantine_seconds: 300,
         ..cable
     };
@@ -120,7 +122,7 @@ fn bad_rules_are_refused_with_line_key_and_reason() {
         "[[subnet]]\nprefix = \"10.0.0.0/24\"\nclients = { short_messages = true }",
         &["n.toml:3: subnet[0].clients.short_messages: unknown key; known here: \
          addresses_per_circuit_id, addresses_per_remote_id, authoritative, auto_configure, bootp, fqdn, known_only, \
-         name_suffix, rapid_commit"],
+         name_suffix, ping_check, rapid_commit"],
     );
     check(
         "[clients]\naddresses_per_remote_id = 0",

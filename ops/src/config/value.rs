@@ -35,6 +35,26 @@ pub fn duration(text: &str) -> Result<u32, String> {
     }
 }
 
+/// The unit of short waits.
+const MILLISECONDS: &str = "ms";
+/// The longest wait that [`short_wait_millis`] takes: clients repeat themselves after four seconds (RFC 2131 section 4.1).
+const SHORT_WAIT_MILLIS_MAX: u16 = 3000;
+
+/// Milliseconds from "300ms", or from whole seconds such as "1s"; "0s" is none.
+///
+/// # Errors
+/// What is wrong with it, for the operator.
+pub fn short_wait_millis(text: &str) -> Result<u16, String> {
+    let millis = match (text.strip_suffix(MILLISECONDS), text.strip_suffix('s')) {
+        (Some(digits), _) => digits.parse().ok(),
+        (None, Some(digits)) => digits.parse::<u16>().ok().and_then(|s| s.checked_mul(1000)),
+        (None, None) => None,
+    };
+    millis.filter(|millis| *millis <= SHORT_WAIT_MILLIS_MAX).ok_or_else(|| {
+        format!("`{text}` is not a wait of at most \"3s\"; write for example \"300ms\"")
+    })
+}
+
 /// A duration as [`duration`] reads it.
 pub fn display_duration(mut seconds: u64) -> String {
     if seconds == 0 {
@@ -160,6 +180,20 @@ pub fn socket(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_waits_are_read() {
+        let check = |text: &str, expected: Option<u16>| {
+            assert_eq!(short_wait_millis(text).ok(), expected, "{text}");
+        };
+        check("300ms", Some(300));
+        check("0s", Some(0));
+        check("1s", Some(1000));
+        check("3000ms", Some(3000));
+        for wrong in ["", "300", "3001ms", "4s", "70000ms", "1m", "-1s", "s", "1.5s", "1s500ms"] {
+            check(wrong, None);
+        }
+    }
 
     #[test]
     fn durations_are_read_and_written() {

@@ -41,6 +41,9 @@ pub struct ClientRules {
     pub known_only: bool,
     /// How long a declined address is left alone, in seconds.
     pub quarantine_seconds: u32,
+    /// A new address is offered after nobody answered there to an ICMP echo for so long, in milliseconds; 0 asks nobody
+    /// (RFC 2131 section 2.2).
+    pub ping_check_millis: u16,
     /// A client that gets no address may choose a link-local one (RFC 2563 section 2.3).
     pub auto_configure: bool,
     /// The most addresses that clients behind one Agent Remote ID have at a time (RFC 3046 section 4.0).
@@ -61,6 +64,7 @@ impl Default for ClientRules {
             authoritative: Authoritative::default(),
             known_only: false,
             quarantine_seconds: 24 * 3600,
+            ping_check_millis: 0,
             auto_configure: true,
             addresses_per_remote_id_max: None,
             addresses_per_circuit_id_max: None,

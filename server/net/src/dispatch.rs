@@ -5,8 +5,10 @@
 
 use crate::flood::FloodGuard;
 use crate::interfaces::LinkAddress;
-use crate::metrics::Tally;
+use crate::limits::PROBES_OF_ONE_MAX;
+use crate::metrics::{Tally, count_probe};
 use crate::packet_socket::EthernetAddress;
+use crate::prober::Finding;
 use crate::promiser::Promiser;
 use crate::rate::RateGuard;
 use crate::reply_address::{Ports, ReplyAddress, answer_address, on_link, reply_address};
@@ -27,6 +29,8 @@ use std::time::Instant;
 pub(crate) struct Datagram<'b> {
     pub(crate) octets: &'b [u8],
     pub(crate) source: SocketAddrV4,
+    /// For it so many addresses were probed; it is decided again then.
+    pub(crate) probes: u8,
 }
 
 /// Encoded replies and where they go; used again for every batch.
@@ -98,24 +102,33 @@ pub(crate) fn dispatch<'b, P: Promiser>(
     work: &mut Work,
     tally: &mut Tally,
 ) {
-    let (mode, now) = (service.promiser.mode(), service.promiser.now());
-    let serving = service.promiser.serving();
     work.flood.begin(datagrams.len());
     work.rates.begin(service.rates, Instant::now());
-    service.promiser.with_view(|view| {
-        let index = service.index_of(&view.globals().settings);
-        let (me, serving) = (&service.me, &serving[..]);
-        let situation = Situation { view, index: &index, me, mode, now, serving };
-        let mut offers = service.offers.lock();
+    look(service, |situation, offers| {
         for datagram in datagrams {
             let scene = (service, ways, place);
-            let considered = consider(scene, &datagram, &situation, &mut offers, work, tally);
+            let considered = consider(scene, &datagram, situation, offers, work, tally);
             if let Err(reason) = considered {
                 tracing::debug!(source = %datagram.source, reason = reason.as_str(), "dhcp.drop");
                 tally.dropped(reason);
             }
         }
     });
+}
+
+/// Looks once at everything that a decision depends on.
+pub(crate) fn look<P: Promiser, R>(
+    service: &Service<P>,
+    look: impl FnOnce(&Situation<'_, P::View<'_>>, &mut Offers) -> R,
+) -> R {
+    let (mode, now) = (service.promiser.mode(), service.promiser.now());
+    let serving = service.promiser.serving();
+    service.promiser.with_view(|view| {
+        let index = service.index_of(&view.globals().settings);
+        let (me, serving) = (&service.me, &serving[..]);
+        let situation = Situation { view, index: &index, me, mode, now, serving };
+        look(&situation, &mut service.offers.lock())
+    })
 }
 
 fn consider<P: Promiser>(
@@ -131,22 +144,41 @@ fn consider<P: Promiser>(
     // The drafts' types come last: building their table is left to messages that need it.
     let draft = || message.message_type_with(&leasequery::code_points(numbers));
     let message_type = message.message_type().or_else(draft);
-    if let Some(message_type) = message_type {
+    let is_new = datagram.probes == 0;
+    if !is_new {
+        // It was counted when it came.
+    } else if let Some(message_type) = message_type {
         tally.received(Some(message_type));
         work.flood.admit(message_type, message.header.giaddr)?;
-    }
-    if message.is_bootp() {
+    } else if message.is_bootp() {
         tally.received(None);
     }
-    work.rates.admit(&message, message_type)?;
+    if is_new {
+        work.rates.admit(&message, message_type)?;
+    }
     let arrival = arrival(datagram, place, &message, situation);
     let to = |message_type, yiaddr| {
         let source_port = datagram.source.port();
         let to = reply_address(&message, message_type, yiaddr, source_port, place.ports);
         if place.link.is_some() { on_link(to, &message) } else { to }
     };
-    match decide(&message, arrival, situation, offers) {
+    let intent = match decide(&message, arrival, situation, offers) {
+        Intent::Probe(probe) if datagram.probes >= PROBES_OF_ONE_MAX => {
+            // Its next message begins anew.
+            offers.settle(probe.address);
+            Intent::Drop(DropReason::AddressesInUse)
+        }
+        Intent::Probe(probe) if !service.prober.begin(probe, datagram, place.way) => {
+            count_probe(Finding::Skipped);
+            offers.probed(probe.address);
+            decide(&message, arrival, situation, offers)
+        }
+        decided => decided,
+    };
+    match intent {
         Intent::Drop(reason) => Err(reason),
+        // The offer waits, nobody else does.
+        Intent::Probe(_) => Ok(()),
         Intent::Reply(plan) => {
             let path = ways.path(place.way, to(plan.message_type, plan.yiaddr))?;
             work.outbox.put(path, plan.message_type, |buffer| encode(&plan, buffer, tally));

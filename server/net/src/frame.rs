@@ -64,7 +64,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Datagram<'_>> {
         return None;
     }
     let source = SocketAddrV4::new(source, number(udp, 0)?);
-    Some(Datagram { octets: &udp[UDP_HEADER_LEN..], source })
+    Some(Datagram { octets: &udp[UDP_HEADER_LEN..], source, probes: 0 })
 }
 
 /// Writes the packet that carries this payload at the end of `buffer`. False, with nothing written, if it is too long for one.
@@ -102,6 +102,11 @@ pub(crate) fn write(
     };
     buffer[udp + 6..udp + 8].copy_from_slice(&checksum.to_be_bytes());
     true
+}
+
+/// The checksum of RFC 1071 for a message whose own field is zero; zero for an intact message with its checksum.
+pub(crate) fn internet_checksum(message: &[u8]) -> u16 {
+    !fold(sum(message))
 }
 
 /// None, right, or left to a card: then it is the sum of the pseudo header, as the kernel prepares it.

@@ -19,6 +19,7 @@
 
 mod direct_link;
 mod dispatch;
+mod echo;
 mod error;
 mod flood;
 mod frame;
@@ -30,6 +31,7 @@ mod link_watch;
 mod metrics;
 mod pace;
 mod packet_socket;
+mod prober;
 mod promiser;
 mod rate;
 mod receive;

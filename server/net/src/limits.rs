@@ -50,6 +50,15 @@ pub const STOP_CHECK_EVERY: Duration = Duration::from_millis(100);
 /// The interfaces are looked at so often even if the kernel says nothing.
 pub const INTERFACES_CHECK_EVERY: Duration = Duration::from_secs(5);
 
+/// The most probes before offers that run at a time; beyond that offers leave without.
+pub const PROBES_IN_FLIGHT_MAX: usize = 1024;
+
+/// The most addresses that are probed for one message; if somebody answers at each it is dropped.
+pub const PROBES_OF_ONE_MAX: u8 = 4;
+
+/// While probes run, new ones and ended ones are looked for so often.
+pub const PROBE_TICK: Duration = Duration::from_millis(5);
+
 /// How long stopping waits for the outcomes of promises in flight.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(3);
 

@@ -12,8 +12,10 @@
 //! | `leasehold_leasequery_connections_closed_total` | reason | other connections that ended |
 //! | `leasehold_dhcp_relay_information_omitted_total` | | replies without option 82 for lack of room |
 //! | `leasehold_dhcp_promises_in_flight` | | promises that wait for their outcome |
+//! | `leasehold_dhcp_probes_total` | result | probes before offers: answered, silent, skipped |
 //! | `leasehold_dhcp_interface_serving` | interface | 1 if the clients on its link are served |
 
+use crate::prober::Finding;
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{Unit, gauge, histogram};
 use replication_ledger::{LeasequeryDialect, LeasequeryKind};
@@ -49,10 +51,19 @@ pub fn describe() {
         "Replies sent without option 82 because it did not fit"
     );
     describe_gauge!("leasehold_dhcp_promises_in_flight", "Promises that wait for their commit");
+    describe_counter!(
+        "leasehold_dhcp_probes_total",
+        "Addresses probed before they were offered, by what was found"
+    );
     describe_gauge!(
         "leasehold_dhcp_interface_serving",
         "1 if the clients on the link of this interface are served"
     );
+}
+
+/// A probe has ended, or was not made.
+pub(crate) fn count_probe(finding: Finding) {
+    counter!("leasehold_dhcp_probes_total", "result" => finding.as_str()).increment(1);
 }
 
 /// An interface of the configuration is served from now on, or is not.

@@ -26,44 +26,67 @@ pub(crate) struct Taken {
     pub(crate) source: SocketAddrV4,
 }
 
+/// What every thread that decides messages has.
+pub(crate) struct Serving<P: Promiser> {
+    pub(crate) service: Arc<Service<P>>,
+    pub(crate) ways: Arc<Ways>,
+    /// To the transmitting thread.
+    pub(crate) sender: Sender<Completed<P::Error>>,
+}
+
+impl<P: Promiser> Clone for Serving<P> {
+    fn clone(&self) -> Self {
+        let (service, ways) = (Arc::clone(&self.service), Arc::clone(&self.ways));
+        Serving { service, ways, sender: self.sender.clone() }
+    }
+}
+
 /// Serves one way until everybody stops.
-pub(crate) fn receive<P: Promiser>(
-    service: &Arc<Service<P>>,
-    ways: &Ways,
-    way: Way,
-    sender: &Sender<Completed<P::Error>>,
-    stop: &AtomicBool,
-) {
+pub(crate) fn receive<P: Promiser>(serving: &Serving<P>, way: Way, stop: &AtomicBool) {
     let mut buffers = vec![[0; REQUEST_LEN_MAX]; BATCH_LEN_MAX];
     let mut taken: Vec<Taken> = Vec::with_capacity(BATCH_LEN_MAX);
     let (mut work, mut tally) = (Work::default(), Tally::default());
     let mut headers = udp::headers(BATCH_LEN_MAX);
     while !stop.load(Ordering::Acquire) {
-        ways.take(way, &mut headers, &mut buffers, &mut taken, &mut tally);
+        serving.ways.take(way, &mut headers, &mut buffers, &mut taken, &mut tally);
         if taken.is_empty() {
             tally.flush();
             continue;
         }
         let received_at = Instant::now();
-        let place = ways.place(way);
         let datagrams = taken.iter().map(|datagram| Datagram {
             octets: &buffers[datagram.buffer][datagram.octets.clone()],
             source: datagram.source,
+            probes: 0,
         });
-        // One message that breaks us must not break the service: its batch is lost, clients repeat.
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            dispatch(service, ways, &place, datagrams, &mut work, &mut tally);
-        }));
-        if decided.is_err() {
-            tracing::error!(datagrams = taken.len(), "dhcp.batch_panicked");
-            work.clear();
-            continue;
-        }
-        ways.send(way, &work.outbox, received_at, &mut tally);
-        work.outbox.clear();
-        propose(service, way, sender, &mut work, received_at);
-        tally.flush();
+        serve_batch(serving, way, datagrams, received_at, &mut work, &mut tally);
     }
+}
+
+/// Decides what came by one way, sends the replies that are ready and proposes the rest.
+pub(crate) fn serve_batch<'b, P: Promiser>(
+    serving: &Serving<P>,
+    way: Way,
+    datagrams: impl ExactSizeIterator<Item = Datagram<'b>>,
+    received_at: Instant,
+    work: &mut Work,
+    tally: &mut Tally,
+) {
+    let Serving { service, ways, sender } = serving;
+    let (place, count) = (ways.place(way), datagrams.len());
+    // One message that breaks us must not break the service: its batch is lost, clients repeat.
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        dispatch(service, ways, &place, datagrams, work, tally);
+    }));
+    if decided.is_err() {
+        tracing::error!(datagrams = count, "dhcp.batch_panicked");
+        work.clear();
+        return;
+    }
+    ways.send(way, &work.outbox, received_at, tally);
+    work.outbox.clear();
+    propose(service, way, sender, work, received_at);
+    tally.flush();
 }
 
 /// Proposes all commands of a batch at once.

@@ -1,6 +1,7 @@
 //! What the threads of the packet path share.
 
 use crate::limits::PROMISES_IN_FLIGHT_MAX;
+use crate::prober::Prober;
 use crate::promiser::Promiser;
 use crate::rate::Rates;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -48,6 +49,7 @@ pub struct Service<P> {
     pub(crate) offers: Arc<OfferTable>,
     /// Taken after a look at the ledger began, for authenticated leasequeries only.
     pub(crate) replays: Mutex<ReplayGuard>,
+    pub(crate) prober: Prober,
     index: RwLock<Arc<NetworkIndex>>,
     in_flight: AtomicUsize,
     pub(crate) rates: Rates,
@@ -64,6 +66,7 @@ impl<P: Promiser> Service<P> {
             me,
             offers,
             replays: Mutex::default(),
+            prober: Prober::default(),
             index,
             in_flight: AtomicUsize::new(0),
             rates: Rates::default(),

@@ -8,8 +8,9 @@ use crate::limits::{BATCH_LEN_MAX, SOCKET_BUFFER_LEN, STOP_CHECK_EVERY};
 use crate::link_watch;
 use crate::metrics::Tally;
 use crate::packet_socket::PacketSocket;
+use crate::prober::probe;
 use crate::promiser::Promiser;
-use crate::receive::{Buffer, Taken, receive};
+use crate::receive::{Buffer, Serving, Taken, receive};
 use crate::reply_address::Ports;
 use crate::service::Service;
 use crate::transmit::transmit;
@@ -112,8 +113,8 @@ impl Listeners {
     }
 }
 
-/// Serves the sockets until [`Running::stop`]: one thread for each, one that sends what was promised, and one that follows
-/// the interfaces if there are any.
+/// Serves the sockets until [`Running::stop`]: one thread for each, one that sends what was promised, one that probes
+/// addresses, and one that follows the interfaces if there are any.
 ///
 /// # Errors
 /// A thread can not be started; those that were are stopped again.
@@ -128,12 +129,14 @@ pub fn run<P: Promiser>(
     let (shared, all, stopping) = (Arc::clone(&service), Arc::clone(&ways), Arc::clone(&stop));
     running.transmitter =
         Some(spawn("dhcp-transmit", move || transmit(&shared, &all, &receiver, &stopping))?);
+    let serving = Serving { service, ways: Arc::clone(&ways), sender };
     for way in ways.all() {
-        let (service, all, stop) = (Arc::clone(&service), Arc::clone(&ways), Arc::clone(&stop));
-        let sender = sender.clone();
-        let body = move || receive(&service, &all, way, &sender, &stop);
+        let (serving, stop) = (serving.clone(), Arc::clone(&stop));
+        let body = move || receive(&serving, way, &stop);
         running.receivers.push(spawn(&ways.name(way), body)?);
     }
+    let stopping = Arc::clone(&stop);
+    running.receivers.push(spawn("dhcp-probe", move || probe(&serving, &stopping))?);
     if let Some(notices) = notices {
         let body = move || link_watch::watch(&ways, &notices, &stop);
         running.receivers.push(spawn("dhcp-interfaces", body)?);

@@ -133,6 +133,7 @@ fn settings(relay: Ipv4Addr) -> Settings {
 struct Scene {
     cluster: Arc<Cluster>,
     offers: Arc<OfferTable>,
+    service: Arc<Service<Arc<Cluster>>>,
     running: Option<Running>,
     server: SocketAddrV4,
     relay: UdpSocket,
@@ -153,8 +154,8 @@ impl Scene {
         let me =
             MemberFacts { id: MemberId(1), server_identifier: *server.ip(), addresses: Vec::new() };
         let service = Arc::new(Service::new(Arc::clone(&cluster), me, Arc::clone(&offers)));
-        let running = Some(run(listeners, service).expect("threads"));
-        Scene { cluster, offers, running, server, relay }
+        let running = Some(run(listeners, Arc::clone(&service)).expect("threads"));
+        Scene { cluster, offers, service, running, server, relay }
     }
 
     fn send(&self, octets: &[u8]) {
@@ -173,10 +174,14 @@ impl Scene {
 
     /// Changes the configuration of leasequery.
     fn configure(&self, change: impl FnOnce(&mut LeasequerySettings)) {
+        self.configure_all(|settings| change(&mut settings.leasequery));
+    }
+
+    fn configure_all(&self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.cluster.table.read().globals().settings.clone();
         let replaces_revision = settings.revision;
         settings.revision += 1;
-        change(&mut settings.leasequery);
+        change(&mut settings);
         let settings = Box::new(settings);
         let outcomes =
             self.cluster.commit(vec![Command::Configure { replaces_revision, settings }]);
@@ -390,6 +395,23 @@ fn stopping_answers_what_was_promised() {
     assert_eq!(scene.receive(), (MessageType::Ack, 1, address));
     scene.send(&message(1, 3, &[]));
     UdpSocket::bind(scene.server).expect("the port is free again");
+}
+
+// proves [H-34]
+#[test]
+fn an_offer_follows_its_probe_whatever_comes_of_it() {
+    let scene = Scene::new();
+    let ping_check = |millis| {
+        scene.configure_all(|s| s.subnets[0].clients.ping_check_millis = millis);
+    };
+    ping_check(1);
+    // Whether this machine lets us ask, and whoever is there: in the end there is an offer.
+    scene.offer(1);
+    ping_check(3000);
+    // Nobody can be asked: the offer leaves at once, and so do all after it.
+    scene.service.prober.give_up();
+    let addresses = [scene.offer(2), scene.offer(3)];
+    assert_ne!(addresses[0], addresses[1]);
 }
 
 #[test]

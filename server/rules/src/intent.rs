@@ -2,6 +2,7 @@
 
 use crate::answer::PendingReply;
 use crate::leasequery::{AnswerPlan, AuthenticationFault};
+use crate::probe::Probe;
 use crate::reply::ReplyPlan;
 use replication_ledger::{Command, Refusal, SilentReason};
 use server_wire::{DecodeError, DecodeReason};
@@ -24,6 +25,8 @@ pub enum Intent<'m> {
     },
     /// This command is proposed and nobody is answered (DHCPRELEASE, DHCPDECLINE).
     Record(Command),
+    /// Before the address is offered, somebody has to look whether it is in use; then the message is decided again.
+    Probe(Probe),
     /// This leasequery answer leaves now.
     Leasequery(AnswerPlan<'m>),
 }
@@ -57,6 +60,10 @@ pub enum DropReason {
     NoSubnet,
     /// There is no address to give.
     NoAddress,
+    /// The address for this client is being probed; an offer follows.
+    BeingProbed,
+    /// Somebody answered at every address that was tried for this client.
+    AddressesInUse,
     /// The client has no reservation, and only those that have one are served.
     NotKnown,
     /// The address is for clients of another class, and other members may know better.
@@ -122,6 +129,8 @@ impl DropReason {
             DropReason::OtherServer => "other_server",
             DropReason::NoSubnet => "no_subnet",
             DropReason::NoAddress => "no_address",
+            DropReason::BeingProbed => "being_probed",
+            DropReason::AddressesInUse => "addresses_in_use",
             DropReason::NotKnown => "not_known",
             DropReason::NotForClass => "not_for_class",
             DropReason::RemoteIdLimit => "remote_id_limit",
@@ -180,6 +189,8 @@ mod tests {
             DropReason::Bootp,
             DropReason::NoPermanentPromise,
             DropReason::TooShort,
+            DropReason::BeingProbed,
+            DropReason::AddressesInUse,
             DropReason::NotKnown,
             DropReason::NotForClass,
             DropReason::RemoteIdLimit,

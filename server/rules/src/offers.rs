@@ -61,6 +61,19 @@ struct Hold {
     client: ClientKey,
     until: Timestamp,
     device: Option<Device>,
+    probe: ProbeState,
+}
+
+/// What is known of a probe of the address for the client that it is held for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ProbeState {
+    /// Nothing was asked.
+    #[default]
+    NotMade,
+    /// The answer is awaited.
+    UnderWay,
+    /// Nobody answered, or nobody shall be asked.
+    Done,
 }
 
 /// What a relay says is one circuit, as a number: giaddr, Agent Circuit ID and Agent Remote ID. Two devices that share one
@@ -187,13 +200,30 @@ impl Offers {
             Some(hold) if hold.client == *client => hold.until = until,
             _ => {
                 self.settle(address);
-                let hold = Hold { client: client.clone(), until, device };
+                let hold =
+                    Hold { client: client.clone(), until, device, probe: ProbeState::NotMade };
                 self.by_address.insert(address, hold);
                 self.by_client.insert(client.clone(), address);
                 self.count_for(device, address);
             }
         }
         self.ending.push_back((until, address));
+    }
+
+    /// Nobody answered at the address, or no probe could be made: it may be offered to whom it is held for.
+    pub fn probed(&mut self, address: Ipv4Addr) {
+        self.set_probe(address, ProbeState::Done);
+    }
+
+    /// What is known of an address that is held.
+    pub(crate) fn probe_of(&self, address: Ipv4Addr) -> ProbeState {
+        self.by_address.get(&address).map_or(ProbeState::NotMade, |hold| hold.probe)
+    }
+
+    pub(crate) fn set_probe(&mut self, address: Ipv4Addr, state: ProbeState) {
+        if let Some(hold) = self.by_address.get_mut(&address) {
+            hold.probe = state;
+        }
     }
 
     /// The client took another server's offer, or its promise stands: its hold is no longer needed.

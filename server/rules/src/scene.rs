@@ -5,7 +5,7 @@
 
 use crate::{
     Answer, Arrival, DropReason, Intent, MemberFacts, NetworkIndex, OfferLimits, Offers,
-    PendingReply, Situation, answer, decide, encode_reply, leasequery,
+    PendingReply, Probe, Situation, answer, decide, encode_reply, leasequery,
 };
 use replication_ledger::{
     AddressRange, Batch, BucketMap, ClientKey, Command, HardwareAddress, LeaseTimes,
@@ -159,6 +159,7 @@ pub(crate) enum Seen {
     RepliedBootp(Vec<u8>),
     Promised { command: Command, ack: Vec<u8>, pending: PendingReply },
     Recorded(Command),
+    Probed(Probe),
     Told(Reply),
 }
 
@@ -212,16 +213,21 @@ impl Scene {
 
     /// Applies a command that this member sends.
     pub(crate) fn commit(&mut self, member: u64, command: Command) -> Outcome {
+        self.commit_all(member, vec![command]).pop().expect("one outcome")
+    }
+
+    /// Applies commands of one parcel.
+    pub(crate) fn commit_all(&mut self, member: u64, commands: Vec<Command>) -> Vec<Outcome> {
         let parcel = Parcel {
             member: MemberId(member),
             session: Session(1),
             sequence: self.next_index,
-            commands: vec![command],
+            commands,
         };
         let batch = Batch { stamp: Stamp::of(self.now), parcels: vec![parcel] };
         let mut outcomes = apply(&mut self.table, self.next_index, batch);
         self.next_index += 1;
-        outcomes.pop().and_then(|mut of_parcel| of_parcel.pop()).expect("one outcome")
+        outcomes.pop().expect("of one parcel")
     }
 
     /// Everybody knows everything that is committed.
@@ -270,6 +276,7 @@ impl Scene {
         match decide(&message, arrival, &situation, &mut self.offers) {
             Intent::Drop(reason) => Seen::Dropped(reason),
             Intent::Record(command) => Seen::Recorded(command),
+            Intent::Probe(probe) => Seen::Probed(probe),
             Intent::Reply(plan) if plan.message_type.is_none() => {
                 encode_reply(&plan, &mut buffer);
                 Seen::RepliedBootp(buffer)
@@ -300,6 +307,7 @@ impl Scene {
             Seen::Dropped(reason) => Err(reason),
             Seen::Replied(reply) | Seen::Told(reply) => Ok(reply),
             Seen::Recorded(command) => panic!("no reply to {command:?}"),
+            Seen::Probed(probe) => panic!("no reply before {probe:?}"),
             Seen::RepliedBootp(octets) => panic!("no message type in {octets:?}"),
             Seen::Promised { command, ack, pending } => {
                 let outcome = self.commit(1, command);

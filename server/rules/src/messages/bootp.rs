@@ -13,7 +13,7 @@ use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
-use crate::{admission, responsibility, subnet_selection};
+use crate::{admission, probe, responsibility, subnet_selection};
 use replication_ledger::{Binding, BindingState, BootpService, LedgerView, Timestamp};
 use std::net::Ipv4Addr;
 
@@ -35,8 +35,9 @@ pub(super) fn bootp<'m, V: LedgerView>(
     if !request.message.header.ciaddr.is_unspecified() {
         return tell(&request, link, situation);
     }
-    let Choice { address, subnet, reservation } =
+    let choice =
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
+    let Choice { address, subnet, reservation } = choice;
     let settings = situation.settings();
     let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     is_wanted(&request, &parameters)?;
@@ -49,6 +50,9 @@ pub(super) fn bootp<'m, V: LedgerView>(
     }
     let device = Device::of(request.message.header.giaddr, &request.relay);
     offers.hold(address, &request.client, device, situation.now);
+    if let Some(probe) = probe::needed(&choice, &request, situation, offers)? {
+        return Ok(Intent::Probe(probe));
+    }
     let relay = request.relay;
     // [H-57] For ever: it never expires, and only an operator ends it.
     let grant = Grant {

@@ -11,7 +11,10 @@ use server_wire::SubOptionCode;
 use std::net::Ipv4Addr;
 
 /// How long nobody may have the address: what its subnet says, or the usual time if it is in none any more.
-fn quarantine_seconds<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V>) -> u32 {
+pub(crate) fn quarantine_seconds<V: LedgerView>(
+    address: Ipv4Addr,
+    situation: &Situation<'_, V>,
+) -> u32 {
     let subnet = situation.settings().subnet_of(address);
     subnet.map_or(ClientRules::default().quarantine_seconds, |s| s.clients.quarantine_seconds)
 }

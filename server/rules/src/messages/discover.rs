@@ -11,7 +11,7 @@ use crate::reply::ReplyPlan;
 use crate::reply_options::prevents_auto_configuration;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
-use crate::{admission, responsibility, subnet_selection};
+use crate::{admission, probe, responsibility, subnet_selection};
 use replication_ledger::{BindingState, LedgerView};
 use server_wire::{Message, MessageType, OptionCode};
 use std::net::Ipv4Addr;
@@ -40,6 +40,9 @@ pub(super) fn discover<'m, V: LedgerView>(
     let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let device = Device::of(request.message.header.giaddr, &request.relay);
     offers.hold(address, &request.client, device, situation.now);
+    if let Some(probe) = probe::needed(&choice, &request, situation, offers)? {
+        return Ok(Intent::Probe(probe));
+    }
     let lease_seconds = offered_seconds(&request, &parameters, address, situation);
     if commits_at_once(message, &parameters, situation) {
         let relay = request.relay;

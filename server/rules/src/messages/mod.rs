@@ -7,6 +7,8 @@ mod inform;
 mod release;
 mod request;
 
+pub(crate) use decline::quarantine_seconds;
+
 use crate::answer::{PendingReply, RequestState};
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::LeaseTerms;
@@ -150,6 +152,8 @@ mod classes_tests;
 mod direct_tests;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod probe_tests;
 #[cfg(test)]
 mod rapid_commit_tests;
 #[cfg(test)]
