@@ -255,6 +255,24 @@ pub const EVENTS: &[(&str, &str)] = &[
          because it may come with one of `dhcp.interfaces`.",
     ),
     (
+        "dns_conflict",
+        "The name of a client is another client's in DNS, or nobody of this cluster added it, so \
+         it stays as it is (RFC 4703). The client has its address all the same. It is tried \
+         again after dns.conflict_retry.",
+    ),
+    (
+        "dns_refused",
+        "A DNS server does not take an update, or no zone is configured for it; the reason says \
+         why: mostly a wrong key, or a zone that permits no updates. It is tried again after a \
+         pause that grows up to an hour.",
+    ),
+    (
+        "dns_server_away",
+        "No server of the zone answers. What is to be told to it waits in the ledger; it is \
+         tried again at least once a minute.",
+    ),
+    ("dns_server_back", "A server of the zone answers again; what waits is told to it now."),
+    (
         "leasequery_thread_panicked",
         "A defect in the leasequery service over TCP; the other services go on. Keep the line \
          and report it.",

@@ -89,8 +89,13 @@ pub async fn serve(
     let (stop_admin, stopping) = watch::channel(false);
     let api = Api { replica: running.clone(), metrics: metrics.clone(), tokens: Arc::new(tokens) };
     let admin = serve_admin(admin, admin_tls, api, stopping)?;
-    let watchers =
-        [tokio::spawn(keep_metrics(metrics)), tokio::spawn(watch_leader(running.clone()))];
+    server_dns::describe();
+    let names = server_dns::Executor::new(Arc::new(running.0.clone()));
+    let watchers = [
+        tokio::spawn(keep_metrics(metrics)),
+        tokio::spawn(watch_leader(running.clone())),
+        tokio::spawn(names.run()),
+    ];
     let version = env!("CARGO_PKG_VERSION");
     let member = config.id;
     tracing::info!(event = events::STARTED, %member, version, admin = %config.admin.listen);

@@ -4,14 +4,14 @@
 //! go on being applied; restoring it fills a new database beside the old one and then moves the pointer.
 //!
 //! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the settings, the bindings
-//! and the remembered identifiers in groups, and an end with the number of both, so that a truncated or damaged file is refused whole.
+//! the remembered identifiers and the names in groups, and an end with the number of both, so that a truncated or damaged file is refused whole.
 
 use crate::image::{Record, column_family};
 use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
 use crate::{StorageError, encoding};
-use replication_ledger::{Binding, Globals, Settings, Version};
+use replication_ledger::{Binding, Globals, NameEntry, Settings, Version};
 use rocksdb::{DB, IteratorMode};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -24,6 +24,8 @@ const BINDINGS: u8 = 3;
 const END: u8 = 4;
 const IDENTIFIERS: u8 = 5;
 const SETTINGS: u8 = 6;
+// 7 is what a backup begins with.
+const NAMES: u8 = 8;
 /// Records are gathered into frames of about this size, in octets.
 const FRAME_LEN: usize = 64 << 10;
 /// No frame is larger, in octets; settings with hundreds of thousands of reservations are the largest.
@@ -76,7 +78,11 @@ impl LedgerStore {
             Ok((key, _)) => Ok(key),
             Err(source) => Err(StorageError::read("ledger", "an identifier", source)),
         });
-        write_file(file, &head, (&globals, &settings), bindings, identifiers)?;
+        let names = all(schema::NAMES)?.map(|record| match record {
+            Ok((_, value)) => Ok(value),
+            Err(source) => Err(StorageError::read("ledger", "names of an address", source)),
+        });
+        write_file(file, &head, (&globals, &settings), bindings, identifiers, names)?;
         Ok(summary(&head))
     }
 
@@ -122,6 +128,7 @@ fn write_file(
     (globals, settings): (&[u8], &[u8]),
     bindings: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
     identifiers: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
+    names: impl Iterator<Item = Result<Box<[u8]>, StorageError>>,
 ) -> Result<(), StorageError> {
     let failed = |source| StorageError::write("ledger", "snapshot file", source);
     let mut file = BufWriter::new(file);
@@ -129,7 +136,8 @@ fn write_file(
     write_frame(&mut file, GLOBALS, globals).map_err(failed)?;
     write_frame(&mut file, SETTINGS, settings).map_err(failed)?;
     let count = write_groups(&mut file, BINDINGS, bindings)?
-        + write_groups(&mut file, IDENTIFIERS, identifiers)?;
+        + write_groups(&mut file, IDENTIFIERS, identifiers)?
+        + write_groups(&mut file, NAMES, names)?;
     write_frame(&mut file, END, &count.to_be_bytes()).map_err(failed)?;
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)
@@ -177,6 +185,7 @@ pub(crate) enum SnapshotRecord {
     Binding(Box<Binding>),
     /// A key of [`schema::IDENTIFIERS`].
     Identifier(Vec<u8>),
+    Names(NameEntry),
 }
 
 /// Records of a snapshot file, one after the other; an item is an error if the file is damaged.
@@ -238,7 +247,7 @@ impl SnapshotReader {
                 return Ok(None);
             }
             match read_frame(&mut self.file)? {
-                (kind @ (BINDINGS | IDENTIFIERS), group) => {
+                (kind @ (BINDINGS | IDENTIFIERS | NAMES), group) => {
                     (self.kind, self.group, self.next) = (kind, group, 0);
                 }
                 (END, count) if count == self.count.to_be_bytes() => self.ended = true,
@@ -251,6 +260,7 @@ impl SnapshotReader {
         let record = rest.get(..len).ok_or(DAMAGED)?;
         let record = match self.kind {
             IDENTIFIERS => SnapshotRecord::Identifier(record.to_vec()),
+            NAMES => SnapshotRecord::Names(encoding::decode_names(record)?),
             _ => SnapshotRecord::Binding(Box::new(encoding::decode_binding(record)?)),
         };
         self.next += 4 + len;
@@ -292,12 +302,20 @@ pub(crate) fn fill(
     let mut batch = rocksdb::WriteBatch::default();
     let identifiers = column_family(db, schema::IDENTIFIERS)?;
     let version = records.version;
+    let names = column_family(db, schema::NAMES)?;
     for record in records {
         match record? {
             SnapshotRecord::Binding(binding) => {
                 Record::of(version, &binding, Replaces::Nothing).write(db, &mut batch)?;
             }
             SnapshotRecord::Identifier(key) => batch.put_cf(identifiers, key, []),
+            SnapshotRecord::Names(entry) => {
+                batch.put_cf(
+                    names,
+                    entry.address.octets(),
+                    encoding::encode_names(version, &entry),
+                );
+            }
         }
         if batch.size_in_bytes() >= FRAME_LEN * 16 {
             write(std::mem::take(&mut batch))?;

@@ -6,7 +6,7 @@
 
 use crate::StorageError;
 use replication_ledger::{
-    Batch, Binding, Globals, JournalRecord, Parcel, Settings, Stamp, Version,
+    Batch, Binding, Globals, JournalRecord, NameEntry, Parcel, Settings, Stamp, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,6 +98,17 @@ pub fn decode_journal_record(bytes: &[u8]) -> Result<JournalRecord, StorageError
     decode(bytes, "journal record")
 }
 
+/// What DNS should say of one address.
+pub fn encode_names(version: Version, entry: &NameEntry) -> Vec<u8> {
+    encode_in(version, entry)
+}
+
+/// # Errors
+/// [`StorageError::Corrupt`] if these are not the bytes of names that this program knows.
+pub fn decode_names(bytes: &[u8]) -> Result<NameEntry, StorageError> {
+    decode(bytes, "names of an address")
+}
+
 /// Any other value that must outlive the process or cross to another member: in the oldest version, which every program reads.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_in(Version::FIRST, value)
@@ -141,10 +152,10 @@ mod tests {
     use super::*;
     use replication_ledger::view::contract;
     use replication_ledger::{
-        Assertion, AuthenticationProtocol, Bind, ClientKey, Command, Conflict, HardwareAddress,
-        JournalKind, LeasequeryDialect, LeasequeryKind, LeasequerySecret, LeasequerySettings,
-        Lossy, Lost, Member, MemberId, Parcel, Prefix, RequestorSettings, ReservationKey, Role,
-        Session, Stamp, Timestamp,
+        Assertion, AuthenticationProtocol, Bind, ClientKey, ClientNaming, Command, Conflict,
+        HardwareAddress, JournalKind, LeasequeryDialect, LeasequeryKind, LeasequerySecret,
+        LeasequerySettings, Lossy, Lost, Member, MemberId, NameVerdict, NameWish, Naming, Parcel,
+        Prefix, RequestorSettings, ReservationKey, Role, Session, Stamp, Timestamp,
     };
     use std::net::Ipv4Addr;
 
@@ -166,6 +177,7 @@ mod tests {
             relay_agent_information: vec![1, 1, 7].into(),
             host_name: vec![].into(),
             vendor_class_identifier: vec![].into(),
+            names: NameWish::Unsaid,
         };
         Batch {
             stamp: Stamp::of(Timestamp(1_700_000_000_000)),
@@ -244,6 +256,25 @@ mod tests {
         }
     }
 
+    fn naming() -> Naming {
+        Naming { name: vec![1, b'a', 0].into(), ttl_seconds: 600, forward: true, reverse: false }
+    }
+
+    /// Names in which every field says something.
+    fn name_entry() -> NameEntry {
+        let client = ClientKey::from_identifier(&[7]);
+        let naming = ClientNaming { client, naming: naming() };
+        NameEntry {
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            wanted: Some(naming.clone()),
+            standing: vec![naming],
+            serial: 300,
+            due: Some(Timestamp(1_700_000_000_000)),
+            tries: 2,
+            verdict: Some(NameVerdict::Denied),
+        }
+    }
+
     /// A journal record in which every field says something.
     fn journal_record() -> JournalRecord {
         let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
@@ -264,6 +295,7 @@ mod tests {
             relay_agent_information: vec![1, 1, 7].into(),
             host_name: vec![b'h'].into(),
             vendor_class_identifier: vec![b'v'].into(),
+            names: NameWish::Naming(Box::new(naming())),
         }
     }
 
@@ -288,6 +320,8 @@ mod tests {
         assert_eq!(hex(&encode_binding(V4, &contract::sample())), GOLDEN_BINDING);
         assert_eq!(hex(&encode(&leasequery())), GOLDEN_LEASEQUERY);
         assert_eq!(hex(&encode_journal_record(V4, &journal_record())), GOLDEN_JOURNAL_RECORD);
+        assert_eq!(hex(&encode_names(V4, &name_entry())), GOLDEN_NAMES);
+        assert_eq!(decode_names(&encode_names(V4, &name_entry())).ok(), Some(name_entry()));
         let record = decode_journal_record(&encode_journal_record(V4, &journal_record()));
         assert_eq!(record.ok(), Some(journal_record()));
         assert_eq!(decode(&encode(&leasequery()), "settings").ok(), Some(leasequery()));
@@ -300,16 +334,18 @@ mod tests {
     }
 
     const GOLDEN_BATCH: &str = "04fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
-         0000000100000000000000000000fb100e000a0000fe030101070000";
+         0000000100000000000000000000fb100e000a0000fe03010107000000";
     const GOLDEN_GLOBALS: &str = "04000000000101016100010a00000905060107080109000000fb100efb100\
          e0a03000000000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb004\
-         05b5ce9ea010100000000010101020a0000010103040800010200000000010106020000000001000\
+         05b5ce9ea01010000000000010101020a0000010103040800010200000000010106020000000001000\
          000000000000000000506000101020101070109010104";
     const GOLDEN_LEASEQUERY: &str = "04010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
     const GOLDEN_JOURNAL_RECORD: &str = "040102fb2c01020a000001080001020000000001010602000000000100000000\
          000000000000fd1076e5cf8b010000fd0068e5cf8b010000110101000106020000000001000000000000000000000a0000fe\
-         0301010701680176";
+         03010107016801760203016100fb58020100";
+    const GOLDEN_NAMES: &str = "040a0000010102010703016100fb580201000102010703016100fb58020100\
+         fb2c0101fd0068e5cf8b010000020103";
     const GOLDEN_BINDING: &str = "040a000001050a01111111111111111111010602000000000100000000000000000000\
          01fbc5060100010100000000090101010201030c01080000";
 

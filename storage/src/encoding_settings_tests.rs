@@ -3,8 +3,9 @@
 use super::{decode, encode};
 use replication_ledger::{
     AddressRange, Allocation, Authoritative, Boot, BootpService, Class, ClientRules, Condition,
-    FAILS, Field, HOLDS, LeaseSpan, OptionValue, Part, PoolRules, Prefix, Question, Reception,
-    Reservation, ReservationKey, Settings, Step, Subnet, Test, VendorClass,
+    DnsKey, DnsKeyAlgorithm, DnsSettings, DnsZone, FAILS, Field, HOLDS, LeaseSpan, NameRules,
+    OptionValue, Part, PoolRules, Prefix, Question, Reception, Reservation, ReservationKey,
+    Settings, Step, Subnet, Test, VendorClass,
 };
 use std::net::Ipv4Addr;
 
@@ -22,6 +23,21 @@ fn condition() -> Condition {
     let asked = tests.map(|test| Question::Value(part, test));
     let steps = asked.into_iter().chain([Question::Member(0)]);
     Condition { steps: steps.map(|question| Step { question, yes: HOLDS, no: FAILS }).collect() }
+}
+
+/// Settings about DNS in which every field says something.
+fn dns() -> DnsSettings {
+    let name = |label: u8| vec![1, label, 0].into();
+    let zone =
+        DnsZone { name: name(b'z'), servers: vec![([10, 0, 0, 3], 53).into()], key: Some(0) };
+    let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 8 };
+    let algorithm = DnsKeyAlgorithm::HmacSha512;
+    DnsSettings {
+        forward: vec![zone.clone()],
+        reverse: vec![(prefix, zone)],
+        keys: vec![DnsKey { name: name(b'k'), algorithm, secret: vec![7].into() }],
+        conflict_retry_seconds: 9,
+    }
 }
 
 /// Settings about clients in which every field says something.
@@ -44,6 +60,17 @@ fn clients() -> Settings {
             addresses_per_circuit_id_max: Some(4),
             fqdn: false,
             name_suffix: "n".into(),
+            names: NameRules {
+                updates: false,
+                without_fqdn: false,
+                client_updates: false,
+                client_refuses: false,
+                client_domain: false,
+                generated_prefix: "g".into(),
+                ttl_permille: 1,
+                ttl_min_seconds: 2,
+                ttl_max_seconds: 3,
+            },
         },
         reservations: vec![Reservation {
             boot: boot.clone(),
@@ -70,7 +97,15 @@ fn clients() -> Settings {
         ..Class::new("c", condition())
     };
     let classes = vec![class];
-    Settings { subnets: vec![subnet], reception, vendor_classes, classes, ..Settings::default() }
+    let dns = Some(Box::new(dns()));
+    Settings {
+        subnets: vec![subnet],
+        reception,
+        vendor_classes,
+        classes,
+        dns,
+        ..Settings::default()
+    }
 }
 
 /// If this fails, the bytes changed: the version must change with them.
@@ -81,14 +116,15 @@ fn settings_are_what_they_were() {
     assert_eq!(decode(&encode(&clients()), "settings").ok(), Some(clients()));
 }
 
-const GOLDEN_CLIENTS: &str = "040000fb100efb100e0a030000010a000000080000010a0000090a00000901000000000003020000\
-     fbc0a83cfc80510100fbf401fb6b030a00000201730166010201050a00000900000a000002017301\
-     660107000f7dfb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fbfffffbfeff000f\
-     7dfb8b1101010202010203fbfffffbfeff000f7dfb8b11010102030104fbfffffbfeff000f7dfb8b\
-     11010102040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff0100fbfffffbfeff01\
-     0202010905000103010400016e01020006000001010000010a0a04fb2c011e1e00003c78fc803a09\
-     000000e6e7e8e9eaebfb00405b5ce9ea000001010107012b0301010101016307000f7dfb8b110101\
-     0200fbfffffbfeff000f7dfb8b1101010201010101fbfffffbfeff000f7dfb8b1101010202010203\
-     fbfffffbfeff000f7dfb8b11010102030104fbfffffbfeff000f7dfb8b11010102040105fbfffffb\
-     feff000f7dfb8b11010102050106fbfffffbfeff0100fbfffffbfeff000000000000000105000106\
-     01070108";
+const GOLDEN_CLIENTS: &str = "040000fb100efb100e0a030000010a000000080000010a0000090a000009010000000000030200\
+         00fbc0a83cfc80510100fbf401fb6b030a00000201730166010201050a00000900000a00000201\
+         7301660107000f7dfb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fbfffffbfe\
+         ff000f7dfb8b1101010202010203fbfffffbfeff000f7dfb8b11010102030104fbfffffbfeff00\
+         0f7dfb8b11010102040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff0100fbff\
+         fffbfeff010202010905000103010400016e000000000001670102030102000600000101000001\
+         0a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea00000101010701\
+         2b0301010101016307000f7dfb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fb\
+         fffffbfeff000f7dfb8b1101010202010203fbfffffbfeff000f7dfb8b11010102030104fbffff\
+         fbfeff000f7dfb8b11010102040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff\
+         0100fbfffffbfeff00000000000000010500010601070108010103017a0001000a000003350100\
+         010a0000000803017a0001000a0000033501000103016b0003010709";

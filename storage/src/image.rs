@@ -6,8 +6,8 @@ use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
 use crate::{IndexKey, StorageError, encoding};
-use replication_ledger::{Binding, BindingKey, Globals, Version};
-use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
+use replication_ledger::{Binding, BindingKey, Globals, NameEntry, NameTable, Version};
+use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +85,46 @@ pub(crate) fn write_identifiers<'a>(
         }
     }
     Ok(())
+}
+
+/// Puts the names of addresses in the place of what was there, or nothing.
+pub(crate) fn write_names(
+    version: Version,
+    db: &DB,
+    batch: &mut WriteBatch,
+    names: &[(Ipv4Addr, Option<Arc<NameEntry>>)],
+) -> Result<(), StorageError> {
+    let family = column_family(db, schema::NAMES)?;
+    for (address, entry) in names {
+        match entry {
+            Some(entry) => {
+                batch.put_cf(family, address.octets(), encoding::encode_names(version, entry));
+            }
+            None => batch.delete_cf(family, address.octets()),
+        }
+    }
+    Ok(())
+}
+
+/// Hands over all names of the image, in order of address.
+pub(crate) fn read_names(db: &DB, mut take: impl FnMut(NameEntry)) -> Result<(), StorageError> {
+    for record in db.iterator_cf(column_family(db, schema::NAMES)?, IteratorMode::Start) {
+        let (_, value) =
+            record.map_err(|e| StorageError::read(DATABASE, "names of an address", e))?;
+        take(encoding::decode_names(&value)?);
+    }
+    Ok(())
+}
+
+/// Compares the names of the image with those in memory.
+pub(crate) fn audit_names(db: &DB, names: &NameTable) -> Result<(), StorageError> {
+    let mut in_memory = names.from(Ipv4Addr::UNSPECIFIED);
+    let mut same = true;
+    read_names(db, |entry| same &= in_memory.next().is_some_and(|known| **known == entry))?;
+    match same && in_memory.next().is_none() {
+        true => Ok(()),
+        false => Err(StorageError::Corrupt { what: "names that differ from memory" }),
+    }
 }
 
 pub(crate) fn write_meta(

@@ -22,8 +22,8 @@ use crate::generations::{
     OpenDatabase, current_generation, generation_dir, point_to, remove_other_generations,
 };
 use crate::image::{
-    DATABASE, Record, address_of, column_family, flush_database, index_key_of, open_database,
-    read_meta, without_wal, write_identifiers, write_meta,
+    DATABASE, Record, address_of, audit_names, column_family, flush_database, index_key_of,
+    open_database, read_meta, read_names, without_wal, write_identifiers, write_meta, write_names,
 };
 use crate::schema::ledger as schema;
 use crate::table::Table;
@@ -297,6 +297,7 @@ impl LedgerStore {
         if records != view.bindings_len() {
             return Err(StorageError::Corrupt { what: "the number of bindings" });
         }
+        audit_names(db, view.names())?;
         for (keys, index) in expected.iter_mut().zip(IndexKey::ALL) {
             keys.sort();
             let family = column_family(db, index.column_family())?;
@@ -366,6 +367,7 @@ impl LedgerStore {
         };
         let mut batch = WriteBatch::default();
         write_identifiers(db, &mut batch, &beginning.identifiers)?;
+        write_names(beginning.version, db, &mut batch, &beginning.names)?;
         let (globals, settings) = (beginning.globals.as_deref(), beginning.settings.as_deref());
         write_meta(db, &mut batch, &head, globals, settings)?;
         loop {
@@ -481,16 +483,10 @@ fn load(db: &DB) -> Result<State, StorageError> {
             .and_then(|(_, value)| encoding::decode_binding(&value));
         binding.map_err(|error| failure = Some(error)).ok()
     });
-    let table = Table::from_image(globals, bindings);
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(State {
-            table,
-            position: head.position,
-            membership: head.membership,
-            index: head.index,
-        }),
-    }
+    let mut table = Table::from_image(globals, bindings);
+    read_names(db, |entry| table.load_names(entry))?;
+    let Head { position, membership, index, .. } = head;
+    failure.map_or(Ok(State { table, position, membership, index }), Err)
 }
 
 #[cfg(test)]

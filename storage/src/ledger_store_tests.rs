@@ -1,8 +1,8 @@
 use super::*;
 use crate::snapshot_summary;
 use replication_ledger::{
-    AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, Parcel, Prefix,
-    Role, Session, Settings, Subnet, Timestamp, Version, invariants,
+    AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, NameWish, Naming,
+    Parcel, Prefix, Role, Session, Settings, Subnet, Timestamp, Version, invariants,
 };
 
 const SERVER: MemberId = MemberId(1);
@@ -19,6 +19,13 @@ pub(crate) fn entry(index: u64, commands: Vec<Command>) -> CommittedEntry {
     }
 }
 
+/// Every third client has a name.
+fn names(client: u32) -> NameWish {
+    let name = [&[4], &client.to_be_bytes()[..], &[0]].concat().into();
+    let naming = Naming { name, ttl_seconds: 1200, forward: true, reverse: true };
+    if client.is_multiple_of(3) { NameWish::Naming(Box::new(naming)) } else { NameWish::Unsaid }
+}
+
 pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
     let hardware = HardwareAddress::new(1, &client.to_be_bytes());
     Command::Bind(Box::new(Bind {
@@ -31,6 +38,7 @@ pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
         relay_agent_information: vec![1, 1, circuit, 2, 2, 9, circuit].into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        names: names(client),
     }))
 }
 

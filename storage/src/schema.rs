@@ -127,6 +127,8 @@ pub(crate) mod ledger {
     pub(crate) const BINDINGS: &str = "bindings";
     /// Column family: see [`identifier_key`] → nothing. What is here stays for ever.
     pub(crate) const IDENTIFIERS: &str = "identifiers";
+    /// Column family: address (4 octets) → names.
+    pub(crate) const NAMES: &str = "names";
     /// Column family: fixed keys.
     pub(crate) const META: &str = "meta";
 
@@ -241,7 +243,7 @@ pub(crate) mod ledger {
     /// Every column family that is used.
     pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
         let indexes = IndexKey::ALL.iter().map(|index| index.column_family());
-        [BINDINGS, IDENTIFIERS, META].into_iter().chain(indexes)
+        [BINDINGS, IDENTIFIERS, NAMES, META].into_iter().chain(indexes)
     }
 
     pub(crate) fn column_families() -> Vec<ColumnFamilyDescriptor> {

@@ -19,7 +19,7 @@ use self::pages::{PAGE_LEN, Page, place};
 use self::slots_by_hash::SlotsByHash;
 use replication_ledger::{
     AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
-    LedgerView, MemberId, Stamp, Timestamp,
+    LedgerView, MemberId, NameEntry, NameTable, Stamp, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -50,6 +50,7 @@ pub struct Table {
     near_due: BTreeSet<u32>,
     ended: BTreeSet<(u64, u32)>,
     orders: Orders,
+    names: NameTable,
     imaging: Imaging,
 }
 
@@ -327,6 +328,10 @@ impl LedgerView for Table {
     fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
         self.ended.iter().take(limit).map(|(_, key)| Ipv4Addr::from(*key)).collect()
     }
+
+    fn names(&self) -> &NameTable {
+        &self.names
+    }
 }
 
 impl LedgerTable for Table {
@@ -358,6 +363,11 @@ impl LedgerTable for Table {
         let answer = change(&mut self.slot_mut(slot).binding);
         self.reindex(slot);
         Some(answer)
+    }
+
+    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>) {
+        self.imaging.names_changed(address);
+        self.names.set(address, entry);
     }
 
     fn advance(&mut self, index: u64, stamp: Stamp) {

@@ -8,10 +8,10 @@ use crate::world::{
 };
 use replication_ledger::teeth::{Tooth, is_broken};
 use replication_ledger::{
-    AddressRange, Alone, Bind, Binding, BindingState, Bound, Command, LeaseTimes, LedgerView,
-    MemberId, Mode, ModeFacts, Moment, Narrowing, Octets, Outcome, Parcel, Prefix, Reservation,
-    ReservationKey, Role, Session, Settings, Subnet, VoterStanding, may_be_lost, may_bind,
-    merged_sequence, plan_merges, planning, voter_standing,
+    AddressRange, Alone, Bind, Binding, BindingState, Bound, ClientKey, Command, LeaseTimes,
+    LedgerView, MemberId, Mode, ModeFacts, Moment, NameWish, Naming, Narrowing, Octets, Outcome,
+    Parcel, Prefix, Reservation, ReservationKey, Role, Session, Settings, Subnet, VoterStanding,
+    may_be_lost, may_bind, merged_sequence, plan_merges, planning, voter_standing,
 };
 use std::net::Ipv4Addr;
 
@@ -480,7 +480,18 @@ impl World {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            names: NameWish::Naming(Box::new(self.naming(key))),
         })
+    }
+
+    /// The name of a client, which it changes now and then.
+    fn naming(&self, key: &ClientKey) -> Naming {
+        const KEPT_MILLIS: i64 = 20_000;
+        let turn = (self.now / KEPT_MILLIS % 3) as u8;
+        // Keys of the simulation are a few octets.
+        let label = [&[turn], key.octets()].concat();
+        let name = [&[label.len() as u8], &label[..], &[0]].concat().into();
+        Naming { name, ttl_seconds: 600, forward: turn > 0, reverse: true }
     }
 
     /// A client gives up what it has, at any member or into the void.

@@ -320,6 +320,9 @@ impl World {
                 return self.fail(format!("members {leader} and {position}: {violation}"));
             }
         }
+        if let Err(violation) = invariants::names_follow_promises(&self.members[leader].table) {
+            return self.fail(violation.to_string());
+        }
         if !invariants::addresses_sum(&self.members[leader].table) {
             return self.fail("the addresses of a pool do not sum".into());
         }

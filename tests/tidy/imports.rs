@@ -10,11 +10,13 @@ const OURS: &[(&str, &[&str])] = &[
     ("server-rules", &["server-wire", "replication-ledger"]),
     ("storage", &["replication-ledger"]),
     ("replication-raft", &["replication-ledger", "storage"]),
+    ("server-dns", &["replication-ledger", "replication-raft"]),
     ("server-net", &["server-wire", "server-rules", "replication-ledger", "replication-raft"]),
     (
         "ops",
         &[
             "server-net",
+            "server-dns",
             "server-wire",
             "server-rules",
             "replication-raft",
@@ -41,6 +43,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("rustls", &["server-net", "replication-raft", "ops", "tests"]),
     ("tokio-rustls", &["server-net", "replication-raft", "ops"]),
     ("anyhow", &["ops", "tests"]),
+    ("domain", &["server-dns"]),
     ("hmac", &["server-rules"]),
     ("md-5", &["server-rules"]),
 ];

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 pub use super::dto_epoch::{HandedOver, Joined, PartnerDown, PartnerDownCase, Unheard};
+pub use super::dto_names::{Name, NamePage};
 
 /// One binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,10 +13,12 @@ mod conflicts;
 mod dashboard;
 pub mod dto;
 mod dto_epoch;
+mod dto_names;
 mod error;
 mod health;
 mod leases;
 mod listener;
+mod names;
 mod partner_down;
 mod subnets;
 mod tokens;
@@ -88,6 +90,7 @@ pub fn router<R: Replica>(api: Api<R>) -> Router {
         .route("/v1/leases/{ip}", needs(Read, get(leases::show::<R>)))
         .route("/v1/leases/{ip}", needs(Operate, axum::routing::delete(leases::release::<R>)))
         .route("/v1/conflicts", needs(Read, get(conflicts::list::<R>)))
+        .route("/v1/names", needs(Read, get(names::list::<R>)))
         .route("/v1/subnets", needs(Read, get(subnets::list::<R>)))
         .route("/v1/config", needs(Read, get(config::show::<R>)))
         .route("/v1/config", needs(Admin, axum::routing::put(config::put::<R>)))

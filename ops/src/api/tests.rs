@@ -5,7 +5,7 @@ use crate::replica::{MemberStatus, RelaySubOption, Status};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use replication_ledger::{
     Batch, Bind, ClientKey, HardwareAddress, JournalKind, JournalRecord, LedgerView, MapTable,
-    MemberId, Mode, Parcel, Role, Session, SilentReason, Stamp, apply, planning,
+    MemberId, Mode, NameWish, Parcel, Role, Session, SilentReason, Stamp, apply, planning,
 };
 use replication_raft::{DrainProgress, HandedOver, PartnerDownCase, ReplicationError};
 use std::net::Ipv4Addr;
@@ -98,6 +98,7 @@ impl Alone {
                 relay_agent_information: vec![1, 1, number, 2, 2, b'r', b'1'].into(),
                 host_name: b"host\n".as_slice().into(),
                 vendor_class_identifier: Vec::new().into(),
+                names: NameWish::Unsaid,
             }))]);
             assert!(matches!(outcome[..], [Outcome::Bound { .. }]), "{outcome:?}");
         }
@@ -637,6 +638,7 @@ fn a_conflict_names_both_clients() {
         relay_agent_information: Vec::new().into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        names: NameWish::Unsaid,
     };
     let merged = called.alone.apply(vec![Command::Merge(Box::new(record))]);
     assert_eq!(merged, [Outcome::Merged(replication_ledger::Merged::Conflict)]);

@@ -10,6 +10,7 @@ mod demo;
 mod drain;
 mod lease;
 mod leasequery;
+mod names;
 mod output;
 mod partner_down;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     /// Show and end leases
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Show what DNS should say of addresses
+    #[command(subcommand)]
+    Names(names::Command),
     /// Ask DHCP servers who has what, and tell which answer is newer
     Leasequery(Box<leasequery::Arguments>),
 }
@@ -58,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Cluster(command) => cluster::run(command),
         Command::Config(command) => config::run(command),
         Command::Lease(command) => lease::run(command),
+        Command::Names(command) => names::run(command),
         Command::Leasequery(arguments) => {
             return leasequery::run(*arguments).unwrap_or_else(|error| failed(&error));
         }
@@ -123,6 +128,7 @@ mod tests {
         check("lease show 10.0.0.1", Ok(()));
         check("lease show ten", Err(ErrorKind::ValueValidation));
         check("lease release 10.0.0.1 --yes", Ok(()));
+        check("names list --waiting --output csv", Ok(()));
         check("lease burn", Err(ErrorKind::InvalidSubcommand));
     }
 }

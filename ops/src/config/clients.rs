@@ -1,5 +1,6 @@
 //! `[clients]` and `[boot]`: what clients may do and from whom they load their systems, layer over layer.
 
+use super::names::NameKeys;
 use super::section::Section;
 use super::value;
 use replication_ledger::{Authoritative, Boot, BootpService, ClientRules, Octets};
@@ -27,6 +28,7 @@ pub(super) struct ClientKeys {
     fqdn: Option<bool>,
     name_suffix: Option<String>,
     ping_check_millis: Option<u16>,
+    names: NameKeys,
 }
 
 impl ClientKeys {
@@ -40,6 +42,7 @@ impl ClientKeys {
         let name_suffix = section.take("name_suffix").and_then(|item| item.parse(domain_name));
         let ping_check_millis =
             section.take("ping_check").and_then(|item| item.parse(value::short_wait_millis));
+        let names = section.section("dns").map(NameKeys::read).unwrap_or_default();
         let bootp = section.take("bootp").and_then(|item| item.parse(bootp));
         let authoritative =
             section.take("authoritative").and_then(|item| item.parse(authoritative));
@@ -56,6 +59,7 @@ impl ClientKeys {
             fqdn,
             name_suffix,
             ping_check_millis,
+            names,
         }
     }
 
@@ -81,6 +85,7 @@ impl ClientKeys {
             fqdn: self.fqdn.or(outer.fqdn),
             name_suffix: self.name_suffix.or_else(|| outer.name_suffix.clone()),
             ping_check_millis: self.ping_check_millis.or(outer.ping_check_millis),
+            names: self.names.within(&outer.names),
         }
     }
 
@@ -99,6 +104,7 @@ impl ClientKeys {
             fqdn: self.fqdn.unwrap_or(usual.fqdn),
             name_suffix: self.name_suffix.clone().unwrap_or_default(),
             ping_check_millis: self.ping_check_millis.unwrap_or(usual.ping_check_millis),
+            names: self.names.rules(),
         }
     }
 }

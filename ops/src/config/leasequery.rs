@@ -1,16 +1,13 @@
 //! `[leasequery]` of network.toml: who may ask what, in which dialect, within which limits.
 
-use super::section::{Item, Section, parse};
-use super::{draft_numbers, problem::Report, value};
+use super::section::{Item, Section};
+use super::{draft_numbers, value};
 use replication_ledger::{
     ActiveLeasequerySettings, AuthenticationProtocol, LeasequeryDialect, LeasequeryKind,
     LeasequerySecret, LeasequerySettings, RequestorSettings,
 };
 use server_wire::OptionCode;
 use std::collections::BTreeMap;
-
-/// What stands for a secret where it may not be seen.
-const HIDDEN: &str = "\"…\"";
 
 pub(super) fn read(mut section: Section<'_>) -> LeasequerySettings {
     let mut settings = LeasequerySettings::default();
@@ -38,28 +35,6 @@ pub(super) fn read(mut section: Section<'_>) -> LeasequerySettings {
     }
     section.finish();
     settings
-}
-
-/// The text of a network.toml with every secret replaced by an ellipsis. A text that is no TOML comes back empty: what can
-/// not be read can not be cleared of secrets.
-pub fn without_secrets(text: &str) -> String {
-    let report = Report::new(text);
-    let Some(table) = parse(text, &report) else { return String::new() };
-    let secrets = Section::root(&table, &report)
-        .section("leasequery")
-        .and_then(|mut leasequery| leasequery.take("secret"))
-        .map(|secrets| secrets.items())
-        .unwrap_or_default();
-    let values = secrets.iter().filter_map(|item| item.section()?.take("secret"));
-    let (mut clear, mut end) = (String::with_capacity(text.len()), 0);
-    // In order of the text, as lists of tables always are.
-    for place in values.map(|value| value.place()) {
-        clear.push_str(&text[end..place.start]);
-        clear.push_str(HIDDEN);
-        end = place.end;
-    }
-    clear.push_str(&text[end..]);
-    clear
 }
 
 fn set<T>(target: &mut T, given: Option<T>) {

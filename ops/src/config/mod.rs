@@ -6,6 +6,7 @@
 mod classes;
 mod clients;
 mod definitions;
+mod dns;
 mod draft_numbers;
 mod expression;
 mod layer;
@@ -13,21 +14,23 @@ mod lease;
 mod leasequery;
 pub mod limits;
 mod member;
+mod names;
 mod network;
 mod options;
 mod pools;
 mod problem;
+mod secrets;
 mod section;
 mod validate;
 pub mod value;
 
-pub use leasequery::without_secrets;
 pub use member::{
     AdminConfig, DhcpConfig, LeasequeryConfig, LogConfig, LogFormat, MemberConfig, PeerConfig,
     TlsFiles, member,
 };
 pub use network::network;
 pub use problem::{InvalidFile, Problem};
+pub use secrets::without_secrets;
 
 #[cfg(test)]
 mod classes_tests;

@@ -2,6 +2,7 @@
 
 use super::classes;
 use super::clients;
+use super::dns;
 use super::expression::Names;
 use super::layer::{self, Layer, Network};
 use super::leasequery;
@@ -70,6 +71,7 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     if let Some(section) = root.section("leasequery") {
         settings.leasequery = leasequery::read(section);
     }
+    settings.dns = root.section("dns").map(|section| Box::new(dns::read(section)));
     root.finish();
     settings
 }

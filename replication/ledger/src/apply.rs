@@ -24,6 +24,7 @@ use std::net::Ipv4Addr;
 mod configure;
 mod epoch;
 mod merge;
+mod names;
 
 /// Applies the log entry at `index`. The answer has one list of outcomes per parcel, one outcome per command.
 pub fn apply(table: &mut impl LedgerTable, index: u64, batch: Batch) -> Vec<Vec<Outcome>> {
@@ -136,6 +137,9 @@ impl<T: LedgerTable> Applying<'_, T> {
             Command::AssertPartnerDown(assertion) => self.assert_partner_down(*assertion),
             Command::Drain { member, draining } => self.drain(member, draining),
             Command::RaiseVersion { version } => Ok(self.raise_version(version)),
+            Command::ConcludeNames { address, serial, verdict, again_seconds } => {
+                Ok(self.conclude_names(address, serial, verdict, again_seconds))
+            }
         }
     }
 
@@ -153,11 +157,12 @@ impl<T: LedgerTable> Applying<'_, T> {
         Ok(())
     }
 
-    fn bind(&mut self, sender: MemberId, bind: Bind) -> Applied {
+    fn bind(&mut self, sender: MemberId, mut bind: Bind) -> Applied {
         let event =
             may_bind(self.table, sender, bind.address, &bind.client, bind.reservation.as_ref())?;
         let until = self.stamp.latest.plus_seconds(bind.lease_seconds);
         let (address, cltt, index) = (bind.address, self.stamp.latest, self.index);
+        self.wish_names(address, &bind.client, std::mem::take(&mut bind.names));
         let same_record = |b: &Binding| b.client == bind.client && b.hardware == bind.hardware;
         let until = if self.table.binding(address).is_some_and(same_record) {
             // In place: a renewal is the commonest command and must not rebuild the record.
@@ -230,10 +235,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             };
             true
         });
-        match ended {
-            Some(true) => Ok(Outcome::Done { count: 1 }),
-            _ => Err(Refusal::NoSuchBinding),
-        }
+        self.ended(address, ended)
     }
 
     /// Ends a promise from outside. `until` stays: the client was not asked, so its promise is over only then.
@@ -247,10 +249,15 @@ impl<T: LedgerTable> Applying<'_, T> {
             }
             ended
         });
-        match reset {
-            Some(true) => Ok(Outcome::Done { count: 1 }),
-            _ => Err(Refusal::NoSuchBinding),
+        self.ended(address, reset)
+    }
+
+    fn ended(&mut self, address: Ipv4Addr, ended: Option<bool>) -> Applied {
+        if ended != Some(true) {
+            return Err(Refusal::NoSuchBinding);
         }
+        self.end_names(address);
+        Ok(Outcome::Done { count: 1 })
     }
 
     fn each(&mut self, addresses: &[Ipv4Addr], one: fn(&mut Self, Ipv4Addr) -> bool) -> Outcome {
@@ -274,7 +281,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             }
             ended
         });
-        expired == Some(true)
+        self.ended(address, expired).is_ok()
     }
 
     /// Second step of reuse.

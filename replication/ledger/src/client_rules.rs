@@ -1,6 +1,6 @@
 //! What an operator decides about clients where the documents leave the choice to the site.
 
-use crate::{Octets, OptionValue};
+use crate::{NameRules, Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -54,6 +54,8 @@ pub struct ClientRules {
     pub fqdn: bool,
     /// What completes a name that is not fully qualified, such as "example.net"; empty if nothing does.
     pub name_suffix: String,
+    /// Their names in DNS.
+    pub names: NameRules,
 }
 
 impl Default for ClientRules {
@@ -70,6 +72,7 @@ impl Default for ClientRules {
             addresses_per_circuit_id_max: None,
             fqdn: true,
             name_suffix: String::new(),
+            names: NameRules::default(),
         }
     }
 }

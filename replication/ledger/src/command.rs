@@ -1,8 +1,8 @@
 //! What may enter the log, and what comes of it.
 
 use crate::{
-    BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, Octets, PartnerDown,
-    ReservationKey, Role, Session, Settings, Timestamp, Version,
+    BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, NameVerdict, NameWish,
+    Octets, PartnerDown, ReservationKey, Role, Session, Settings, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -28,6 +28,8 @@ pub struct Bind {
     pub host_name: Octets,
     /// Option 60; empty keeps what the binding knew.
     pub vendor_class_identifier: Octets,
+    /// What DNS is to say.
+    pub names: NameWish,
 }
 
 /// Everything that changes a ledger.
@@ -146,6 +148,17 @@ pub enum Command {
     RaiseVersion {
         /// The new one.
         version: Version,
+    },
+    /// What came of an attempt to bring DNS up to date; nothing if that is no longer what is to be done.
+    ConcludeNames {
+        /// Which address.
+        address: Ipv4Addr,
+        /// For what it was done: [`crate::NameEntry::serial`] as the sender saw it.
+        serial: u64,
+        /// What came of it.
+        verdict: NameVerdict,
+        /// When what is left undone is tried again, in seconds from now.
+        again_seconds: u32,
     },
 }
 

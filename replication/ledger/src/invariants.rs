@@ -50,8 +50,12 @@ pub enum Violation {
     Diverged(Ipv4Addr),
     /// 5: two members that should be equal differ in members, settings, holders or buckets.
     GlobalsDiverged,
+    /// 5: two members that should be equal differ in what DNS should say.
+    NamesDiverged,
     /// 6: the newest answer does not name the client of the newest promise.
     UntruthfulReply(Ipv4Addr),
+    /// DNS is to name an address for a client that has no promise of it.
+    NameWithoutPromise(Ipv4Addr),
 }
 
 impl fmt::Display for Violation {
@@ -73,7 +77,11 @@ impl fmt::Display for Violation {
                 write!(f, "{:?} asked at {} in vain", attempt.client, attempt.asked.seconds())
             }
             Violation::Diverged(address) => write!(f, "members differ at {address}"),
+            Violation::NamesDiverged => write!(f, "members differ in what DNS should say"),
             Violation::GlobalsDiverged => write!(f, "members differ in what is not a binding"),
+            Violation::NameWithoutPromise(address) => {
+                write!(f, "DNS is to name {address}, which is not promised to that client")
+            }
             Violation::UntruthfulReply(address) => {
                 write!(f, "the newest answer about {address} names the wrong client")
             }
@@ -155,6 +163,9 @@ pub fn converged(one: &impl LedgerView, other: &impl LedgerView) -> Result<(), V
     if one.globals() != other.globals() {
         return Err(Violation::GlobalsDiverged);
     }
+    if one.names() != other.names() {
+        return Err(Violation::NamesDiverged);
+    }
     let mut left = one.bindings_from(Ipv4Addr::UNSPECIFIED);
     let mut right = other.bindings_from(Ipv4Addr::UNSPECIFIED);
     loop {
@@ -194,6 +205,18 @@ pub fn truthful_replies<'a>(
         }
     }
     Ok(())
+}
+
+/// Names follow promises: DNS is to name an address only while it is promised, and for the client that it is promised to.
+pub fn names_follow_promises(view: &impl LedgerView) -> Result<(), Violation> {
+    let follows = |address: Ipv4Addr, client: &ClientKey| {
+        view.binding(address)
+            .is_some_and(|b| b.state == BindingState::Active && b.client == *client)
+    };
+    let strays = view.names().from(Ipv4Addr::UNSPECIFIED).find(|entry| {
+        entry.wanted.as_ref().is_some_and(|wanted| !follows(entry.address, &wanted.client))
+    });
+    strays.map_or(Ok(()), |entry| Err(Violation::NameWithoutPromise(entry.address)))
 }
 
 /// A pool's addresses always sum: what the servers own free, what bindings hold, and what is on its way.

@@ -22,7 +22,7 @@ use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerView;
 use crate::{
     AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind,
-    JournalRecord, MemberId, MemberView, Narrowing, Octets, Refusal, Session, Timestamp,
+    JournalRecord, MemberId, MemberView, NameWish, Narrowing, Octets, Refusal, Session, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -225,6 +225,7 @@ impl Alone {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            names: NameWish::Unsaid,
         };
         Ok(self.record_of(applied, &bind, kind, until, now, Some(binding)))
     }
@@ -256,6 +257,7 @@ impl Alone {
             relay_agent_information: bind.relay_agent_information.clone(),
             host_name: bind.host_name.clone(),
             vendor_class_identifier: bind.vendor_class_identifier.clone(),
+            names: bind.names.clone(),
         }
     }
 

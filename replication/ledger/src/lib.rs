@@ -25,6 +25,7 @@ mod buckets;
 mod classes;
 mod client_rules;
 mod command;
+mod dns_settings;
 mod globals;
 mod identity;
 pub mod invariants;
@@ -34,6 +35,7 @@ mod map_table;
 mod member_view;
 mod merge;
 mod mode;
+mod names;
 mod narrowing;
 mod octets;
 mod ownership;
@@ -65,6 +67,7 @@ pub use buckets::{BUCKETS_LEN, BucketMap, bucket_of};
 pub use classes::{Class, Condition, FAILS, Field, HOLDS, LeaseSpan, Part, Question, Step, Test};
 pub use client_rules::{Authoritative, Boot, BootpService, ClientRules, Reception, VendorClass};
 pub use command::{Bind, Command, Outcome, Refusal};
+pub use dns_settings::{DnsKey, DnsKeyAlgorithm, DnsSettings, DnsZone, NameRules};
 pub use globals::{Globals, Lost, Member, Role};
 pub use identity::{ClientKey, HardwareAddress, MemberId, Session};
 pub use isolated::{Alone, AloneGrant, Moment};
@@ -79,6 +82,9 @@ pub use merge::{
     merged_sequence, plan_merges,
 };
 pub use mode::{Mode, ModeFacts, SilentReason};
+pub use names::{
+    ClientNaming, NameEntry, NameTable, NameVerdict, NameWish, Naming, STANDING_LEN_MAX,
+};
 pub use narrowing::Narrowing;
 pub use octets::Octets;
 pub use ownership::{Holder, Holders};

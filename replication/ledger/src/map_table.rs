@@ -3,7 +3,7 @@
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
     AddressRange, Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder,
-    MemberId, PastLost, PastView, Stamp,
+    MemberId, NameEntry, NameTable, PastLost, PastView, Stamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -14,6 +14,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 pub struct MapTable {
     globals: Globals,
     bindings: BTreeMap<Ipv4Addr, Binding>,
+    names: NameTable,
     /// Remote-IDs and Relay-IDs that a record has or ever had.
     remembered: BTreeSet<BindingKey>,
 }
@@ -95,6 +96,10 @@ impl LedgerView for MapTable {
         ended.sort();
         ended.into_iter().map(|(_, address)| address).take(limit).collect()
     }
+
+    fn names(&self) -> &NameTable {
+        &self.names
+    }
 }
 
 impl LedgerTable for MapTable {
@@ -112,6 +117,10 @@ impl LedgerTable for MapTable {
         let answer = change(binding);
         self.remembered.extend(BindingKey::remembered_of(binding));
         Some(answer)
+    }
+
+    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>) {
+        self.names.set(address, entry);
     }
 
     fn advance(&mut self, index: u64, stamp: Stamp) {

@@ -11,7 +11,8 @@
 use crate::isolated::IsolatedView;
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Alone, Binding, ClientKey, Globals, HardwareAddress, MemberId, Timestamp,
+    AddressRange, Alone, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameTable,
+    Timestamp,
 };
 use std::net::Ipv4Addr;
 
@@ -127,6 +128,10 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
 
     fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
         self.applied.ended(limit)
+    }
+
+    fn names(&self) -> &NameTable {
+        self.applied.names()
     }
 
     fn lease_limit_seconds(&self) -> Option<u32> {

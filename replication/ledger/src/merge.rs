@@ -18,8 +18,8 @@
 //! **Absent on purpose.** Disk: the journal is fsynced by whoever keeps it, before the reply leaves (AV-I5).
 
 use crate::{
-    Binding, BindingState, ClientKey, Command, Globals, HardwareAddress, MemberId, Octets,
-    ReservationKey, Session, Timestamp,
+    Binding, BindingState, ClientKey, Command, Globals, HardwareAddress, MemberId, NameWish,
+    Octets, ReservationKey, Session, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,6 +72,8 @@ pub struct JournalRecord {
     pub host_name: Octets,
     /// Option 60, empty if there was none.
     pub vendor_class_identifier: Octets,
+    /// What DNS is to say, from the merge on.
+    pub names: NameWish,
 }
 
 /// What came of a merge.
@@ -217,6 +219,7 @@ mod tests {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            names: NameWish::Unsaid,
         }
     }
 

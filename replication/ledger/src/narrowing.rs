@@ -76,7 +76,8 @@ impl Narrowing {
             | Command::Settle { .. }
             | Command::SetBuckets { .. }
             | Command::Drain { .. }
-            | Command::RaiseVersion { .. } => {}
+            | Command::RaiseVersion { .. }
+            | Command::ConcludeNames { .. } => {}
         }
     }
 

@@ -20,7 +20,7 @@
 use crate::view::LedgerView;
 use crate::{
     AddressRange, Binding, BindingState, Command, Globals, Holder, JournalKind, JournalRecord,
-    MemberId, Refusal, Role, Session, Timestamp,
+    MemberId, NameWish, Refusal, Role, Session, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -166,11 +166,21 @@ pub fn plan_return(
         relay_agent_information: binding.relay_agent_information.clone(),
         host_name: binding.host_name.clone(),
         vendor_class_identifier: binding.vendor_class_identifier.clone(),
+        names: names_of(all, binding),
     });
     // What the log holds is older than the journal, which may end it.
     let unmerged = journal.iter().filter(|record| record.sequence > merged).cloned();
     let records = standing.chain(unmerged).zip(merged + 1..);
     records.map(|(record, sequence)| JournalRecord { sequence, ..record }).collect()
+}
+
+/// What DNS is to say of a promise that is handed over.
+fn names_of(all: &impl LedgerView, binding: &Binding) -> NameWish {
+    let wanted = all.names().get(binding.address).and_then(|entry| entry.wanted.as_ref());
+    match wanted.filter(|wanted| wanted.client == binding.client) {
+        Some(wanted) => NameWish::Naming(Box::new(wanted.naming.clone())),
+        None => NameWish::Unsaid,
+    }
 }
 
 /// What it owns after all of its log and not before.

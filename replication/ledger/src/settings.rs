@@ -1,8 +1,8 @@
 //! The network configuration that all members share, as values. Its file format belongs to `ops`.
 
 use crate::{
-    Allocation, Boot, Class, ClientRules, LeasequerySettings, Octets, PoolRules, Reception,
-    Reservation, VendorClass,
+    Allocation, Boot, Class, ClientRules, DnsSettings, LeasequerySettings, Octets, PoolRules,
+    Reception, Reservation, VendorClass,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -169,6 +169,8 @@ pub struct Settings {
     pub vendor_classes: Vec<VendorClass>,
     /// Classes by expression, in the order of the file: each may ask for those before it.
     pub classes: Vec<Class>,
+    /// Dynamic updates of DNS; none if there are none.
+    pub dns: Option<Box<DnsSettings>>,
 }
 
 impl Default for Settings {
@@ -187,6 +189,7 @@ impl Default for Settings {
             reception: Reception::default(),
             vendor_classes: Vec::new(),
             classes: Vec::new(),
+            dns: None,
         }
     }
 }

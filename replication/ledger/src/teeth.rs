@@ -33,6 +33,7 @@ pub enum Tooth {
     MergeDropsPromise,
     MergedReleaseEndsOthers,
     MergeTwice,
+    NamesStay,
     NarrowingIgnored,
     NotOwnerBinds,
     OwnUnknownIgnored,
@@ -51,7 +52,7 @@ pub enum Tooth {
 #[cfg(feature = "teeth")]
 impl Tooth {
     /// Every rule with teeth.
-    pub const ALL: [Tooth; 38] = [
+    pub const ALL: [Tooth; 39] = [
         Tooth::AckBeforeCommit,
         Tooth::AnchorIgnored,
         Tooth::BarredIgnored,
@@ -77,6 +78,7 @@ impl Tooth {
         Tooth::MergeDropsPromise,
         Tooth::MergedReleaseEndsOthers,
         Tooth::MergeTwice,
+        Tooth::NamesStay,
         Tooth::NarrowingIgnored,
         Tooth::NotOwnerBinds,
         Tooth::OwnUnknownIgnored,

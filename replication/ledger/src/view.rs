@@ -5,7 +5,8 @@
 //! both to the same answers.
 
 use crate::{
-    AddressRange, Binding, ClientKey, Globals, HardwareAddress, MemberId, Stamp, Timestamp,
+    AddressRange, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameEntry, NameTable,
+    Stamp, Timestamp,
 };
 use std::net::Ipv4Addr;
 
@@ -61,6 +62,9 @@ pub trait LedgerView {
     /// Ended bindings that wait to become free, oldest end first, at most `limit`.
     fn ended(&self, limit: usize) -> Vec<Ipv4Addr>;
 
+    /// What DNS should say and may say. Never of what a member promised alone: that is told once it is merged.
+    fn names(&self) -> &NameTable;
+
     /// The longest lease that may be promised by this view, in seconds; none if only policy limits it.
     fn lease_limit_seconds(&self) -> Option<u32> {
         None
@@ -99,6 +103,9 @@ pub trait LedgerTable: LedgerView {
     /// Changes a record in place. The address, the client and the hardware address must stay as they are: indexes
     /// hang on them. Returns none if there is no record.
     fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R>;
+
+    /// Stores the names of an address, or that there are none.
+    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>);
 
     /// The log moved on to this entry and this time.
     fn advance(&mut self, index: u64, stamp: Stamp);

@@ -174,7 +174,7 @@ fn decode(bytes: Bytes) -> Option<BTreeSet<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replication_ledger::{Bind, ClientKey, HardwareAddress, MapTable, Octets};
+    use replication_ledger::{Bind, ClientKey, HardwareAddress, MapTable, NameWish, Octets};
     use storage::faults::FaultyLogStore;
     use storage::memory::MemoryLogStore;
 
@@ -190,6 +190,7 @@ mod tests {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            names: NameWish::Unsaid,
         }))
     }
 

@@ -5,7 +5,7 @@ use crate::types::{AppliedMark, SnapshotChunks, SnapshotData};
 use bytes::Bytes;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use replication_ledger::{
-    Binding, BindingKey, Globals, LedgerTable, LedgerView, MapPast, MapTable, Octets,
+    Binding, BindingKey, Globals, LedgerTable, LedgerView, MapPast, MapTable, NameEntry, Octets,
 };
 use std::io;
 use std::net::Ipv4Addr;
@@ -34,7 +34,8 @@ struct State {
     mark: AppliedMark,
 }
 
-type Encoded = (Option<Vec<u8>>, Option<Vec<u8>>, Globals, Vec<Binding>, Vec<Identifier>);
+type Encoded =
+    (Option<Vec<u8>>, Option<Vec<u8>>, Globals, Vec<Binding>, Vec<Identifier>, Vec<NameEntry>);
 /// A Remote-ID (true) or a Relay-ID.
 type Identifier = (bool, Octets);
 
@@ -69,18 +70,24 @@ impl State {
             BindingKey::RelayId(value) => Some((false, value.clone())),
             BindingKey::Hardware(_) | BindingKey::ClientIdentifier(_) => None,
         });
-        let encoded: Encoded = (position, membership, globals, bindings, remembered.collect());
+        let names = self.table.names().from(Ipv4Addr::UNSPECIFIED);
+        let names = names.map(|entry| NameEntry::clone(entry)).collect();
+        let encoded: Encoded =
+            (position, membership, globals, bindings, remembered.collect(), names);
         encoding::encode(&encoded).into()
     }
 
     fn decode(bytes: &[u8]) -> Result<State, StorageError> {
-        let (position, membership, globals, bindings, remembered): Encoded =
+        let (position, membership, globals, bindings, remembered, names): Encoded =
             encoding::decode(bytes, "ledger snapshot")?;
         let mut table = MapTable::default();
         for binding in bindings {
             table.put(binding);
         }
         *table.globals_mut() = globals;
+        for entry in names {
+            table.set_names(entry.address, Some(entry));
+        }
         table.remember(remembered.into_iter().map(|(is_remote_id, value)| match is_remote_id {
             true => BindingKey::RemoteId(value),
             false => BindingKey::RelayId(value),

@@ -29,6 +29,7 @@ mod lease_terms;
 pub mod leasequery;
 pub mod limits;
 mod messages;
+mod names;
 mod network_index;
 mod offers;
 mod parameters;

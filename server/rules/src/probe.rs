@@ -26,7 +26,7 @@ use crate::intent::DropReason;
 use crate::messages::quarantine_seconds;
 use crate::offers::{Offers, ProbeState};
 use crate::request::{Request, Situation};
-use replication_ledger::{Bind, ClientKey, Command, HardwareAddress, LedgerView, Octets};
+use replication_ledger::{Bind, ClientKey, Command, HardwareAddress, LedgerView, NameWish, Octets};
 use std::net::Ipv4Addr;
 
 /// A question to be asked before an offer.
@@ -89,6 +89,7 @@ pub fn quarantine<V: LedgerView>(
         relay_agent_information: Octets::default(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        names: NameWish::Nothing,
     };
     let decline = Command::Decline {
         address,

@@ -11,6 +11,7 @@ use crate::subnet_selection::vpn_named;
 use replication_ledger::{OptionValue, Settings, Subnet};
 use server_wire::{Message, MessageType, MessageWriter, OptionCode, SubOptionCode};
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
 /// Option 116: DoNotAutoConfigure (RFC 2563 section 2.1).
 const DO_NOT_AUTO_CONFIGURE: u8 = 0;
@@ -58,7 +59,9 @@ pub(crate) fn write(writer: &mut MessageWriter<'_>, plan: &ReplyPlan<'_>) {
     write_vss(writer, message, plan.settings);
     if let Some(parameters) = plan.parameters {
         if plan.message_type.is_some() && parameters.subnet.clients.fqdn {
-            reply_fqdn::write(writer, message, &parameters);
+            // Without a promise there is nothing to tell.
+            let address = plan.terms.map_or(Ipv4Addr::UNSPECIFIED, |_| plan.yiaddr);
+            reply_fqdn::write(writer, message, &parameters, address);
         }
         write_without_address(writer, plan, &parameters);
         // RFC 3011 section 2: an identical copy, always, unless it is switched off; unknown subnets were not answered at all.

@@ -13,8 +13,10 @@
 //! for another one.
 
 use super::{NONE, Table};
-use replication_ledger::{Binding, BindingKey, Globals, Settings, Version};
+use replication_ledger::{Binding, BindingKey, Globals, NameEntry, Settings, Version};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Rounds begin after this one, which stands for "in no list".
 const NO_ROUND: u32 = 0;
@@ -29,6 +31,8 @@ pub(super) struct Imaging {
     /// Records of that round that changed again before they were taken, by slot.
     kept: BTreeMap<u32, ImagedRecord>,
     globals_changed: bool,
+    /// Addresses whose names changed.
+    names_changed: BTreeSet<Ipv4Addr>,
     /// The revision of the settings that the image has.
     settings_revision: u64,
 }
@@ -54,6 +58,8 @@ pub(crate) struct ImageBeginning {
     pub(crate) globals: Option<Vec<u8>>,
     /// Settings, encoded, if they changed.
     pub(crate) settings: Option<Vec<u8>>,
+    /// Names that changed, none where there are no names any more. Shared, not copied.
+    pub(crate) names: Vec<(Ipv4Addr, Option<Arc<NameEntry>>)>,
 }
 
 /// A record of an image.
@@ -83,6 +89,7 @@ impl Default for Imaging {
             untaken: Vec::new(),
             kept: BTreeMap::new(),
             globals_changed: false,
+            names_changed: BTreeSet::new(),
             settings_revision: 0,
         }
     }
@@ -91,6 +98,10 @@ impl Default for Imaging {
 impl Imaging {
     pub(super) fn globals_changed(&mut self) {
         self.globals_changed = true;
+    }
+
+    pub(super) fn names_changed(&mut self, address: Ipv4Addr) {
+        self.names_changed.insert(address);
     }
 }
 
@@ -132,21 +143,30 @@ impl Table {
         table
     }
 
+    /// Names that the image has too.
+    pub(crate) fn load_names(&mut self, entry: NameEntry) {
+        self.names.set(entry.address, Some(entry));
+    }
+
     /// How many records changed since the last image began.
     pub(crate) fn changed_len(&self) -> usize {
-        self.imaging.changed.len()
+        self.imaging.changed.len() + self.imaging.names_changed.len()
     }
 
     /// Begins an image of the present state. Its records are taken by [`Table::take_imaged`], every one, before the next
     /// image begins.
     pub(crate) fn begin_image(&mut self) -> ImageBeginning {
-        let Table { imaging, globals, .. } = self;
+        let Table { imaging, globals, names, .. } = self;
         std::mem::swap(&mut imaging.changed, &mut imaging.untaken);
         // Ten images a second would need 13 years to run out of numbers.
         imaging.round += 1;
         let identifiers = self.orders.take_fresh();
+        let changed = std::mem::take(&mut imaging.names_changed);
+        let names = changed.into_iter().map(|address| (address, names.get(address).cloned()));
+        let names = names.collect();
         let version = globals.version;
-        let mut beginning = ImageBeginning { version, identifiers, globals: None, settings: None };
+        let mut beginning =
+            ImageBeginning { version, identifiers, globals: None, settings: None, names };
         if std::mem::take(&mut imaging.globals_changed) {
             // Settings are large and change seldom, the rest is small and changes often.
             let settings = std::mem::take(&mut globals.settings);

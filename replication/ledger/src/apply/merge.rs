@@ -118,9 +118,13 @@ impl<T: LedgerTable> Applying<'_, T> {
         Merged::Active
     }
 
-    fn put_merged(&mut self, record: JournalRecord, before: Option<Binding>, event: Event) {
+    fn put_merged(&mut self, mut record: JournalRecord, before: Option<Binding>, event: Event) {
         let kept = before.as_ref().map(|before| (before.until, before.cltt));
         let newer = before.as_ref().is_none_or(|before| record.cltt > before.cltt);
+        if newer {
+            let names = std::mem::take(&mut record.names);
+            self.wish_names(record.address, &record.client, names);
+        }
         let until = kept.map_or(record.until, |(until, _)| until.max(record.until));
         let mut binding = match before {
             Some(before) if newer => self.updated(before, record),
@@ -209,7 +213,9 @@ impl<T: LedgerTable> Applying<'_, T> {
         binding.until = record.until;
         binding.end_index = self.index;
         binding.changed_index = self.index;
+        let address = binding.address;
         self.table.put(binding);
+        self.end_names(address);
         Merged::Ended
     }
 

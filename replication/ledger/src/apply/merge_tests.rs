@@ -1,7 +1,8 @@
 use crate::{
     AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, JournalKind,
-    JournalRecord, LedgerView, MapTable, MemberId, Merged, Octets, Outcome, Parcel, Prefix,
-    Refusal, Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet, Timestamp, apply,
+    JournalRecord, LedgerView, MapTable, MemberId, Merged, NameWish, Naming, Octets, Outcome,
+    Parcel, Prefix, Refusal, Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet,
+    Timestamp, apply, invariants,
 };
 use std::net::Ipv4Addr;
 
@@ -15,6 +16,11 @@ fn ip(last: u8) -> Ipv4Addr {
 
 fn hardware(client: u8) -> HardwareAddress {
     HardwareAddress::new(1, &[2, 0, 0, 0, 0, client])
+}
+
+fn naming(number: u8) -> NameWish {
+    let name = vec![1, number, 0].into();
+    NameWish::Naming(Box::new(Naming { name, ttl_seconds: 600, forward: true, reverse: true }))
 }
 
 fn client(number: u8) -> ClientKey {
@@ -62,6 +68,7 @@ impl Cluster {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            names: NameWish::Unsaid,
         };
         let outcome = self.commit(sender, Command::Bind(Box::new(bind)));
         assert!(matches!(outcome, Outcome::Bound { .. }), "{outcome:?}");
@@ -118,6 +125,7 @@ fn promise(
         relay_agent_information: vec![1, 1, number].into(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        names: naming(number),
     }
 }
 
@@ -134,6 +142,13 @@ fn every_row_of_the_merge_table() {
         let expected = expected
             .map(|(state, client_number, until)| (state, client(client_number), NOW + until));
         assert_eq!(cluster.shown(address), expected, "{address} to {number} until {until}");
+        // What was promised alone gets its name with the merge, and only if it stands.
+        let wanted = cluster.table.names().get(ip(address)).and_then(|names| names.wanted.clone());
+        let wanted =
+            wanted.map(|wanted| (wanted.client, NameWish::Naming(Box::new(wanted.naming))));
+        let named = (merged == Merged::Active).then(|| (client(number), naming(number)));
+        assert_eq!(wanted, named, "{address} to {number} until {until}");
+        assert_eq!(invariants::names_follow_promises(&cluster.table), Ok(()));
         let conflicts = u64::from(merged == Merged::Conflict);
         assert_eq!(cluster.table.globals().conflicts, conflicts);
     };
@@ -230,6 +245,7 @@ fn a_merged_release_ends_only_the_promise_it_was_made_for() {
     let record = release(&cluster, 2, 5);
     assert_eq!(cluster.merge(record), Merged::Ended);
     assert_eq!(cluster.shown(2).map(|shown| shown.0), Some(BindingState::Released));
+    assert!(cluster.table.names().is_empty(), "nobody was told a name, and nobody is to be");
     let record = release(&cluster, 6, 5);
     assert_eq!(cluster.merge(record), Merged::History, "never its own to give");
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::planning::DrainLeft;
 use crate::{
-    HardwareAddress, LedgerView, MapTable, Prefix, Reservation, ReservationKey, Subnet, Timestamp,
-    Version, invariants, planning,
+    HardwareAddress, LedgerView, MapTable, NameWish, Prefix, Reservation, ReservationKey, Subnet,
+    Timestamp, Version, invariants, planning,
 };
 
 const A: MemberId = MemberId(1);
@@ -110,6 +110,7 @@ fn bind_by(address: &str, number: u8, reservation: Option<ReservationKey>) -> Co
         relay_agent_information: Octets::default(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        names: NameWish::Unsaid,
     }))
 }
 

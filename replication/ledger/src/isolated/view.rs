@@ -4,7 +4,7 @@ use super::{Alone, newer};
 use crate::view::LedgerView;
 use crate::{
     AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
-    Timestamp,
+    NameTable, Timestamp,
 };
 use std::net::Ipv4Addr;
 
@@ -132,6 +132,10 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
 
     fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
         self.applied.ended(limit)
+    }
+
+    fn names(&self) -> &NameTable {
+        self.applied.names()
     }
 
     fn lease_limit_seconds(&self) -> Option<u32> {

@@ -7,8 +7,8 @@ pub mod simulated;
 use openraft::AsyncRuntime;
 use parking_lot::Mutex;
 use replication_ledger::{
-    AddressRange, Bind, ClientKey, Command, HardwareAddress, LedgerView, MemberId, Mode, Outcome,
-    Prefix, Role, Settings, Subnet,
+    AddressRange, Bind, ClientKey, Command, HardwareAddress, LedgerView, MemberId, Mode, NameWish,
+    Outcome, Prefix, Role, Settings, Subnet,
 };
 use replication_raft::{
     Cluster, DiskLedger, Foundations, MemberOptions, ProductionCluster, ProposeError,
@@ -126,6 +126,7 @@ pub fn bind(client: u32, address: Ipv4Addr) -> Command {
         relay_agent_information: vec![1, 4, 1, 2, 3, 4].into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        names: NameWish::Unsaid,
     }))
 }
 

@@ -13,6 +13,7 @@ use crate::answer::{PendingReply, RequestState};
 use crate::intent::{DropReason, Intent};
 use crate::lease_terms::LeaseTerms;
 use crate::leasequery;
+use crate::names;
 use crate::offers::Offers;
 use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
@@ -107,13 +108,14 @@ fn promise<'m, V: LedgerView>(
         isolated: situation.mode == Mode::Isolated,
     };
     let terms = LeaseTerms::of(&subnet.lease, lease_seconds, &request.client);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let ack = ReplyPlan {
         message,
         message_type: pending.reply_type(),
         yiaddr: address,
         server_identifier: server_identifier(&grant.relay, situation),
         terms: (grant.state != RequestState::Bootp).then_some(terms),
-        parameters: Some(Parameters::for_request(&request, settings, subnet, reservation, address)),
+        parameters: Some(parameters),
         explanation: "",
         rapid_commit: grant.state == RequestState::Init,
         settings,
@@ -131,6 +133,7 @@ fn promise<'m, V: LedgerView>(
         relay_agent_information: request.relay.raw.into(),
         host_name: requested_host_name(message),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
+        names: names::wish(message, &parameters, address, lease_seconds),
     };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }
