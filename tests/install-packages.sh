@@ -12,7 +12,7 @@ set -euo pipefail
 
 BUILD=(build-essential pkg-config clang libclang-dev curl ca-certificates)
 PEERS=(iproute2 nftables ethtool procps socat jq tcpdump tshark isc-dhcp-relay isc-dhcp-client udhcpc
-  dhcpcd-base systemd isc-dhcp-server kea-dhcp4-server kea-admin kea-common)
+  dhcpcd-base systemd isc-dhcp-server kea-dhcp4-server kea-admin kea-common knot knot-dnsutils)
 
 [ $# -gt 0 ] || set -- build peers
 wanted=()

@@ -7,6 +7,7 @@ mod clock_skew;
 mod formation;
 mod maintenance;
 mod mutual_tls;
+mod names;
 mod packets;
 mod reconciliation;
 mod takeover;
