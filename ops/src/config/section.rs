@@ -4,7 +4,6 @@
 //! value is noted and reading goes on, and a key that nobody asked for is unknown.
 
 use super::problem::Report;
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use toml::de::{DeTable, DeValue};
 
@@ -24,7 +23,8 @@ pub(crate) struct Section<'a> {
     path: String,
     offset: usize,
     report: &'a Report<'a>,
-    asked: BTreeSet<&'static str>,
+    /// Every key that was asked for, in that order: few, and asked again and again in large files.
+    asked: Vec<&'static str>,
 }
 
 /// A value of the file with its place.
@@ -43,12 +43,14 @@ pub(crate) struct Item<'a> {
 impl<'a> Section<'a> {
     /// The whole file.
     pub(crate) fn root(table: &'a DeTable<'a>, report: &'a Report<'a>) -> Section<'a> {
-        Section { table, path: String::new(), offset: 0, report, asked: BTreeSet::new() }
+        Section { table, path: String::new(), offset: 0, report, asked: Vec::new() }
     }
 
     /// The value of a key, if it is there.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.asked.insert(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         let (_, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
         Some(Item {
             value: value.get_ref(),
@@ -103,8 +105,9 @@ impl<'a> Section<'a> {
     pub(crate) fn finish(self) {
         for (name, _) in self.table {
             let key = name.get_ref();
-            if !self.asked.contains(key.as_ref()) {
-                let known: Vec<&str> = self.asked.iter().copied().collect();
+            if !self.asked.contains(&key.as_ref()) {
+                let mut known = self.asked.clone();
+                known.sort_unstable();
                 let reason = format!("unknown key; known here: {}", known.join(", "));
                 self.report.add(name.span().start, &self.path_of(key), reason);
             }
@@ -205,7 +208,7 @@ impl<'a> Item<'a> {
             path: self.path.clone(),
             offset: self.offset,
             report: self.report,
-            asked: BTreeSet::new(),
+            asked: Vec::new(),
         })
     }
 
