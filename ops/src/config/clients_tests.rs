@@ -121,7 +121,7 @@ fn bad_rules_are_refused_with_line_key_and_reason() {
     check(
         "[[subnet]]\nprefix = \"10.0.0.0/24\"\nclients = { short_messages = true }",
         &["n.toml:3: subnet[0].clients.short_messages: unknown key; known here: \
-         addresses_per_circuit_id, addresses_per_remote_id, authoritative, auto_configure, bootp, fqdn, known_only, \
+         addresses_per_circuit_id, addresses_per_remote_id, authoritative, auto_configure, bootp, dns, fqdn, known_only, \
          name_suffix, ping_check, rapid_commit"],
     );
     check(

@@ -118,8 +118,10 @@ fn a_bad_network_is_refused_with_line_key_and_reason() {
     );
     check(
         "\nsubnets = 1",
-        &["n.toml:2: subnets: unknown key; known here: boot, class, clients, cluster, lease, \
-         leasequery, network, option_definition, options, subnet, vendor_class"],
+        &[
+            "n.toml:2: subnets: unknown key; known here: boot, class, clients, cluster, dns, lease, \
+         leasequery, network, option_definition, options, subnet, vendor_class",
+        ],
     );
     check(
         "[cluster]\nauto_partner_down = \"59s\"",
