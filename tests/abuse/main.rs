@@ -41,7 +41,8 @@ struct Victim {
 }
 
 static VICTIM: LazyLock<Result<Mutex<Victim>>> = LazyLock::new(|| {
-    let cluster = Cluster::start_with(1, false, NETWORK)?;
+    // A circuit is a subscriber's line here.
+    let cluster = Cluster::start_configured(1, false, NETWORK, "\n[dhcp.rates]\ncircuit = 100\n")?;
     let relay = cluster.relay(1, 0)?;
     Ok(Mutex::new(Victim { cluster, relay, next_client: 0 }))
 });

@@ -42,7 +42,8 @@ pub struct Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Rates { client: 10, circuit: 100, relay: 0 }
+        // A circuit may be one subscriber's line, or a network whose relay agent names nothing but its interface.
+        Rates { client: 10, circuit: 0, relay: 0 }
     }
 }
 
