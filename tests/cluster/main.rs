@@ -4,6 +4,7 @@
 mod backup;
 mod bulk_truth;
 mod clock_skew;
+mod demo;
 mod formation;
 mod maintenance;
 mod mutual_tls;

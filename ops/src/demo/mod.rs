@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 /// Clients that are not served by then will not be.
 const ROUND_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
+/// A server that has not heard of a lease by then will not tell of it.
+const KNOWN_EVERYWHERE_AFTER: Duration = Duration::from_secs(5);
 /// The relay's address: it belongs to the demonstration's subnet by the key `relays`.
 const GIADDR: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -150,7 +152,7 @@ fn start(members: &mut Members, stop: &AtomicBool) -> Result<()> {
     for caller in &callers[1..] {
         let dto::JoinToken { token } = callers[0].post("/v1/cluster/token", &nothing)?;
         let join = dto::Join { peer: peer.clone(), token };
-        let _: dto::Cluster = caller.post("/v1/cluster/join", &join)?;
+        let _: dto::Joined = caller.post("/v1/cluster/join", &join)?;
     }
     println!("cluster     {} of a pair and a witness", cluster.cluster.unwrap_or_default());
     let outcome: dto::ConfigOutcome = callers[0].put_toml("/v1/config", NETWORK)?;
@@ -203,9 +205,17 @@ fn show_leasequery(relay: &mut Relay, members: &Members) -> Result<()> {
     let address = *leases.last().context("no client has a lease")?;
     let expected = relay.remote_id_of(address);
     for server in members.servers() {
-        let answer = relay
-            .query(address, server.dhcp)?
-            .with_context(|| format!("{} does not answer a leasequery", server.name))?;
+        let asked = Instant::now();
+        // What another member promised is known here a heartbeat later.
+        let answer = loop {
+            let answer = relay
+                .query(address, server.dhcp)?
+                .with_context(|| format!("{} does not answer a leasequery", server.name))?;
+            if answer.remote_id == expected || asked.elapsed() > KNOWN_EVERYWHERE_AFTER {
+                break answer;
+            }
+            std::thread::sleep(POLL);
+        };
         println!(
             "leasequery  {address} by {}: {:?}, client {}, {} s left, {} s ago, behind {}",
             server.name,
