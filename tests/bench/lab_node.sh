@@ -54,14 +54,19 @@ pools = ["10.16.1.0-10.31.255.0"]
 options = { routers = ["10.16.0.1"] }
 CONF
 
+join() {
+  local token
+  token=$(at server1 cluster token) && at "$NAME" cluster join --peer "$(address_of server1):6747" --token "$token"
+}
+
 form() {
   within 60 at "$NAME" cluster status
   if [ "$NAME" = server1 ]; then
     at server1 cluster init
     at server1 config apply "$FOLDER/network.toml"
   else
-    within 60 at server1 config show
-    at "$NAME" cluster join --peer "$(address_of server1):6747" --token "$(at server1 cluster token)"
+    # server1 may not have made the cluster yet.
+    within 60 join
   fi
 }
 [ -e "$FOLDER/data" ] || form >>"$FOLDER/form.out" 2>&1 &
