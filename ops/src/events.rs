@@ -101,8 +101,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     (
         "leadership_handed_over",
-        "The member stops and has asked another one to lead. Not done: the others elect one, \
-         which takes longer.",
+        "The member stops, is drained, or has a clock in doubt (the reason says so), and has asked another one to \
+         lead. Not done: the others elect one, which takes longer, or it is tried again.",
     ),
     (
         "clock_skewed",

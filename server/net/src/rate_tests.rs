@@ -51,12 +51,13 @@ impl Bench {
 }
 
 const DISCOVER: MessageType = MessageType::Discover;
-const USUAL: Rates = Rates { client: 10, circuit: 100, relay: 0 };
+/// As for circuits that are lines of single subscribers.
+const LINES: Rates = Rates { client: 10, circuit: 100, relay: 0 };
 const BURST_SECONDS: usize = BURST.as_secs() as usize;
 
 #[test]
 fn a_client_that_floods_has_its_rate_and_its_neighbours_theirs() {
-    let mut bench = Bench::new(USUAL);
+    let mut bench = Bench::new(LINES);
     let flood = vec![message(DISCOVER, 1, Some(1)); 1000];
     let (passed, dropped) = bench.pass(0, &flood);
     assert_eq!(passed, 10 * BURST_SECONDS);
@@ -71,7 +72,7 @@ fn a_client_that_floods_has_its_rate_and_its_neighbours_theirs() {
 
 #[test]
 fn a_device_that_plays_many_clients_has_the_rate_of_its_circuit() {
-    let mut bench = Bench::new(USUAL);
+    let mut bench = Bench::new(LINES);
     let flood: Vec<_> = (0..5000).map(|number| message(DISCOVER, number, Some(1))).collect();
     let (passed, dropped) = bench.pass(0, &flood);
     assert_eq!(passed, 100 * BURST_SECONDS);
@@ -83,8 +84,8 @@ fn a_device_that_plays_many_clients_has_the_rate_of_its_circuit() {
 #[test]
 fn a_relay_agent_has_a_rate_if_the_operator_wants_one() {
     let flood: Vec<_> = (0..5000).map(|number| message(DISCOVER, number, None)).collect();
-    assert_eq!(Bench::new(USUAL).pass(0, &flood).0, 5000);
-    let mut bench = Bench::new(Rates { relay: 50, ..USUAL });
+    assert_eq!(Bench::new(LINES).pass(0, &flood).0, 5000);
+    let mut bench = Bench::new(Rates { relay: 50, ..LINES });
     let (passed, dropped) = bench.pass(0, &flood);
     assert_eq!(passed, 50 * BURST_SECONDS);
     assert_eq!(dropped, BTreeMap::from([("relay_rate", 5000 - passed)]));
@@ -109,7 +110,7 @@ fn zero_is_no_limit_but_for_declines_of_a_circuit() {
 
 #[test]
 fn leasequeries_are_not_counted() {
-    let mut bench = Bench::new(USUAL);
+    let mut bench = Bench::new(LINES);
     let queries = vec![message(MessageType::LeaseQuery, 1, None); 1000];
     assert_eq!(bench.pass(0, &queries).0, 1000);
 }
