@@ -115,11 +115,7 @@ fn select<'m, V: LedgerView>(
         return Err(DropReason::NotKnown);
     }
     if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
-        return if knows_classes(situation) {
-            nak(NOT_FOR_CLASS)
-        } else {
-            Err(DropReason::NotForClass)
-        };
+        return not_for_class(situation, nak);
     }
     let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
     let (times, asked) = (&parameters.lease_times(), message.lease_time_seconds());
@@ -175,11 +171,7 @@ fn verify<'m, V: LedgerView>(
     }
     // The configuration says it, not a record: whoever has a quorum knows it.
     if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
-        return if knows_classes(situation) {
-            nak(NOT_FOR_CLASS)
-        } else {
-            Err(DropReason::NotForClass)
-        };
+        return not_for_class(situation, nak);
     }
     if binding.is_none() && reservation.is_none() {
         let knows = knows_all_about(address, situation);
@@ -252,6 +244,17 @@ fn knows_all_about<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V
         Some(Holder::Reserved) | None => false,
     };
     situation.mode != Mode::Isolated && !(others && situation.view.is_free(address))
+}
+
+/// A client whose classes do not let it have its address.
+fn not_for_class<'m, V: LedgerView>(
+    situation: &Situation<'_, V>,
+    nak: impl FnOnce(&'static str) -> Decided<'m>,
+) -> Decided<'m> {
+    match knows_classes(situation) {
+        true => nak(NOT_FOR_CLASS),
+        false => Err(DropReason::NotForClass),
+    }
 }
 
 /// True if the classes that this member knows are those in force. Alone, it may have missed the newest configuration, by which the
