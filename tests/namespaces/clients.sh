@@ -1,32 +1,34 @@
 # clients.sh: what the suites with real clients share; sourced by them, not run.
 #
-# Before: LAB, WORK (a folder, once it is made). It gives: skip, check, within, inside, capture, sees,
-# start_client, events, address_of; and passed, failed, mine (processes to end), pid (by place).
-# shellcheck shell=bash disable=SC2016,SC2034 # $0 is the inner shell's; who sources it uses the rest.
-skip() {
-  echo "SKIPPED $SUITE: $*" >&2
-  exit 0
-}
+# Before: SUITE, LAB; later `server`, which takes what servers/*.sh take, and `before`, by place the address
+# that a client had. It gives what checks.sh gives, and: prepare_lab, inside, capture, sees, readable,
+# start_relay, start_client, events, address_of, release, released; mine (processes to end), pid (by
+# place), STATE (the servers' folder).
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154 # $0 is the inner shell's; who sources it uses the rest.
+# shellcheck source=checks.sh
+. ./checks.sh
 inside() { ip netns exec "$LAB-$1" "${@:2}"; }
-passed=0 failed=0 mine=()
+mine=()
 declare -A pid
-check() { # TEXT COMMAND...
-  if "${@:2}" >/dev/null 2>>"$WORK/errors"; then
-    passed=$((passed + 1))
-    echo "ok    $1"
-  else
-    failed=$((failed + 1))
-    echo "FAIL  $1"
-  fi
+
+# prepare_lab NAME: the folders and programs of a suite, or the suite is skipped; the network is lab.sh's
+prepare_lab() {
+  [ "$(id -u)" = 0 ] || skip "it needs root"
+  { ip netns add "$LAB-probe" && ip netns exec "$LAB-probe" true; } 2>/dev/null ||
+    skip "this machine does not permit network namespaces"
+  ip netns del "$LAB-probe"
+  ../install-packages.sh peers
+  work_folder "$1"
+  export STATE=$WORK/servers
+  mkdir -p "$STATE"
 }
-# within SECONDS COMMAND...: the command succeeds before the time is over
-within() {
-  local end=$((SECONDS + $1))
-  until "${@:2}"; do
-    [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
-  done
+take_down() {
+  [ ${#mine[@]} = 0 ] || kill "${mine[@]}" 2>/dev/null || true
+  [ ${#mine[@]} = 0 ] || wait "${mine[@]}" 2>/dev/null || true
+  server stop >/dev/null 2>&1 || true
+  ./lab.sh down
 }
+
 capture() { # PLACE INTERFACE FILE
   ip netns exec "$LAB-$1" tcpdump -U -ni "$2" -w "$WORK/$3.pcap" 'udp port 67 or udp port 68' \
     >/dev/null 2>"$WORK/$3.log" &
@@ -35,6 +37,21 @@ capture() { # PLACE INTERFACE FILE
 }
 # sees CAPTURE FILTER: tshark finds such a packet
 sees() { [ -n "$(tshark -r "$WORK/$1.pcap" -Y "$2" 2>/dev/null | head -n 1)" ]; }
+# readable CAPTURE...: tshark finds nothing wrong with them
+readable() {
+  local file
+  for file in "$@"; do
+    check "no reply is malformed to tshark ($file)" sh -c \
+      "! tshark -r '$WORK/$file.pcap' -Y 'dhcp && _ws.malformed' 2>/dev/null | grep -q ."
+  done
+}
+
+# start_relay SERVER...: ISC dhcrelay, which adds option 82, between the clients' link and the servers
+start_relay() {
+  ip netns exec "$LAB-relay" dhcrelay -4 -d -a -id eth1 -iu eth0 "$@" >"$WORK/relay.log" 2>&1 &
+  mine+=($!)
+  within 10 sh -c "ip netns exec $LAB-relay ss -uln | grep -q ':67 '"
+}
 
 # One script for all clients that take one: it reports, and puts the address on the interface. udhcpc
 # passes the event as $1 and $ip; the others pass $reason and $new_ip_address. Beside the file of
@@ -135,3 +152,5 @@ release() { # PLACE PROGRAM
     networkd) kill -TERM "${pid[$1]}" ;;
   esac
 }
+# released PLACE: the address that its client had, before[PLACE], is no active lease
+released() { ! server leases server1 | grep -qF "${before[$1]} "; }

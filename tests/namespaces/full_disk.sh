@@ -16,51 +16,28 @@ TARGET=${CARGO_TARGET_DIR:-$PWD/../../target}/release
 LEASEHOLD_BIN=${LEASEHOLD_BIN:-$TARGET/leasehold}
 LOAD_BIN=${LOAD_BIN:-$TARGET/leasehold-load}
 
+SUITE="full disk"
+# shellcheck source=checks.sh
+. ./checks.sh
 if [ "${1:-}" != inside ]; then
-  [ "$(id -u)" = 0 ] || { echo "SKIPPED full disk: it needs root" >&2; exit 0; }
-  unshare --mount --net true 2>/dev/null ||
-    { echo "SKIPPED full disk: this machine does not permit namespaces" >&2; exit 0; }
+  [ "$(id -u)" = 0 ] || skip "it needs root"
+  unshare --mount --net true 2>/dev/null || skip "this machine does not permit namespaces"
   export LEASEHOLD_BIN LOAD_BIN
   # Mounts and loopback are this run's own and end with it.
   exec unshare --mount --net --propagation private "$PWD/$(basename "$0")" inside
 fi
 
 ip link set lo up
-WORK=$(mktemp -d /var/tmp/leasehold-full-disk.XXXXXX)
-passed=0 failed=0
 declare -A pid
 load=
-finish() {
-  local status=$?
-  trap - EXIT
+take_down() {
   kill -9 "${pid[@]}" $load 2>/dev/null || true
   wait 2>/dev/null || true
-  if [ $status != 0 ] || [ $failed != 0 ]; then tail -n 8 "$WORK"/*.out || true; fi
   umount "$WORK/m2" 2>/dev/null || true
-  if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
-  [ $status != 0 ] || [ $failed = 0 ] || status=1
-  echo "full disk: $passed checks passed, $failed failed"
-  exit $status
 }
-trap finish EXIT
+story() { tail -n 8 "$WORK"/*.out "$WORK/errors"; }
+work_folder full-disk
 
-check() { # TEXT COMMAND...
-  if "${@:2}" >>"$WORK/checks.out" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok    $1"
-  else
-    failed=$((failed + 1))
-    echo "FAIL  $1"
-  fi
-}
-# within SECONDS COMMAND...: the command succeeds before the time is over
-within() {
-  local end=$((SECONDS + $1))
-  until "${@:2}"; do
-    [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
-  done
-}
 get() { curl -fs -o "$WORK/answer" "http://127.0.0.$1:6780/$2"; }
 not() { ! "$@"; }
 admin() { LEASEHOLD_ADMIN=http://127.0.0.$1:6780 "$LEASEHOLD_BIN" "${@:2}"; }
