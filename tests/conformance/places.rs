@@ -96,7 +96,7 @@ captive-portal = "https://portal.example/api"
 domain-search = ["a.example", "b.example"]
 sip-servers = ["sip.example"]
 pcp-servers = ["192.0.2.1 192.0.2.2"]
-encrypted-dns = ["1 resolver.example 192.0.2.53 alpn=dot,h2 port=8530"]
+encrypted-dns = ["1 resolver.example 192.0.2.53 alpn=dot,h2 port=8530 dohpath=/dns-query{?dns}"]
 ipv6-rapid-deployment = "8 2001:db8::/32 192.0.2.1"
 geoconf-civic = ["client DE", "3 Munich"]
 lost-server = "lost.example"

@@ -19,17 +19,18 @@ const TOLD: &[(u8, &[u8])] = &[
     (120, b"\0\x03sip\x07example\0"),
     // RFC 3925 §4: enterprise, length, sub-options.
     (125, b"\0\0\x11\x8b\x04\x01\x02\x01\x02"),
-    // RFC 5223 §3.
+    // RFC 5223 §4.
     (137, b"\x04lost\x07example\0"),
     // RFC 6731 §4.3.
     (146, b"\x01\xc0\0\x02\x01\0\0\0\0\x04corp\x07example\0"),
-    // RFC 7291 §4.
+    // RFC 7291 §4.1: the length of the list alone (Wireshark counts its own octet too).
     (158, b"\x08\xc0\0\x02\x01\xc0\0\x02\x02"),
-    // RFC 9463 §5.1.
+    // RFC 9463 §5.1, RFC 9461 §5.
     (
         162,
-        b"\0\x2b\0\x01\x12\x08resolver\x07example\0\x04\xc0\0\x02\x35\
-          \0\x01\0\x07\x03dot\x02h2\0\x03\0\x02\x21\x52",
+        b"\0\x3f\0\x01\x12\x08resolver\x07example\0\x04\xc0\0\x02\x35\
+          \0\x01\0\x07\x03dot\x02h2\0\x03\0\x02\x21\x52\
+          \0\x07\0\x10/dns-query{?dns}",
     ),
     // RFC 5969 §7.1.1.
     (212, b"\x08\x20\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0\xc0\0\x02\x01"),

@@ -208,6 +208,10 @@ fn value_of_parts() -> impl Strategy<Value = Vec<u8>> {
     vec(prop_oneof![2 => 0..8u8, 1 => any::<u8>(), 1 => b'a'..=b'z'], 0..64)
 }
 
+/// Options with parts of their own: they are shown as text only if that is sent as the same octets.
+const HAVE_PARTS: [u8; 15] =
+    [78, 79, 83, 99, 122, 123, 139, 140, 143, 144, 146, 158, 159, 162, 212];
+
 proptest! {
     #[test]
     fn what_is_shown_of_any_value_is_read_back_or_refused(value in value_of_parts()) {
@@ -218,6 +222,9 @@ proptest! {
                 continue;
             }
             let words: Vec<&str> = shown.iter().map(String::as_str).collect();
+            if HAVE_PARTS.contains(&row.code.0) {
+                prop_assert_eq!(row.format.parse_text(&words), Ok(value.clone()), "{}", row.name);
+            }
             // What can not be written again is refused; what can be is the same to whoever looks.
             if let Ok(octets) = row.format.parse_text(&words) {
                 prop_assert_eq!(row.format.print_text(&octets), shown, "{}", row.name);

@@ -110,7 +110,7 @@ pub enum Format {
     MosAddresses,
     /// Option 140: `is`, `cs` or `es`, then names: `is mos.example`.
     MosNames,
-    /// Option 143: URIs.
+    /// Option 143: URIs, `https://bootstrap.example:8443`.
     SztpRedirect,
     /// Option 146: preference, two servers, names:
     /// `high 192.0.2.1 0.0.0.0 corp.example`; `.` is every name.
@@ -120,7 +120,7 @@ pub enum Format {
     /// Option 159: offset, port set and its bits: `6 52/8`.
     PortParameters,
     /// Option 162: `1 resolver.example`, or with addresses and parameters
-    /// `1 resolver.example 192.0.2.53 alpn=dot,h2 port=8530`.
+    /// `1 resolver.example 192.0.2.53 alpn=dot port=8530`.
     EncryptedDns,
     /// Option 212: IPv4 mask length, prefix, border relays: `8 2001:db8::/32 192.0.2.1`.
     Ipv6RapidDeployment,
@@ -205,7 +205,7 @@ impl Format {
             return vec![hexadecimal(value)];
         }
         if let Some(structure) = self.structure() {
-            return (structure.read)(value).unwrap_or_else(|| vec![hexadecimal(value)]);
+            return print_structure(structure, value);
         }
         match self {
             Self::Flag => Vec::new(),
@@ -444,6 +444,16 @@ fn parse_route(text: &str) -> Result<ClasslessRoute, TextError> {
         value: text.to_owned(),
         wanted: "a route such as `10.0.0.0/8 192.0.2.1`",
     })
+}
+
+/// What would be configured to be sent as these octets; if nothing would, they are shown as they are.
+fn print_structure(structure: &Structure, value: &[u8]) -> Vec<String> {
+    let is_same = |texts: &Vec<String>| {
+        let words: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut again = Vec::with_capacity(value.len());
+        parse_structure(structure, &words, &mut again).is_ok() && again == value
+    };
+    (structure.read)(value).filter(is_same).unwrap_or_else(|| vec![hexadecimal(value)])
 }
 
 fn parse_structure(

@@ -6,6 +6,9 @@
 use super::structure::{Structure, addresses, number, push_addresses};
 use crate::reader::Reader;
 
+/// Administrative flags, section 2.3: they are valid, and the first address is the heartbeat's.
+const ENABLED_HEARTBEAT: u16 = 0x0003;
+
 pub(crate) static ISNS: Structure = Structure {
     wanted: "three numbers of 16 bits, one of 32, and addresses",
     is_list: false,
@@ -20,11 +23,18 @@ pub(crate) static ISNS: Structure = Structure {
     },
     write: |_, text, out| {
         let mut words = text.split_whitespace();
+        let mut flags = 0;
         for _ in 0..3 {
-            let field = u16::try_from(number(words.next()?)?).ok()?;
-            out.extend(field.to_be_bytes());
+            // The last one are the administrative flags.
+            flags = u16::try_from(number(words.next()?)?).ok()?;
+            out.extend(flags.to_be_bytes());
         }
         out.extend(number(words.next()?)?.to_be_bytes());
+        let is_heartbeat = flags & ENABLED_HEARTBEAT == ENABLED_HEARTBEAT;
+        if is_heartbeat {
+            // A server's has to follow (section 2).
+            push_addresses(words.next().into_iter(), out)?;
+        }
         push_addresses(words, out)
     },
 };

@@ -29,14 +29,17 @@ pub(crate) static GEOCONF_CIVIC: Structure = Structure {
         let (first, rest) = text.split_once(' ')?;
         if place > 0 {
             out.push(first.parse().ok()?);
+            // Values are UTF-8 (section 3.4).
+            let value = unescape_text(rest).filter(|value| std::str::from_utf8(value).is_ok())?;
             return push_counted(out, |out| {
-                out.extend(unescape_text(rest)?);
+                out.extend(value);
                 Some(())
             });
         }
         // There are three of them.
         out.push(WHAT.iter().position(|what| *what == first)? as u8);
-        let is_country = rest.len() == 2 && rest.bytes().all(|c| c.is_ascii_alphabetic());
+        // In capital letters.
+        let is_country = rest.len() == 2 && rest.bytes().all(|c| c.is_ascii_uppercase());
         out.extend(is_country.then_some(rest.as_bytes())?);
         Some(())
     },

@@ -76,8 +76,11 @@ fn write_value(code: u8, text: &str, out: &mut Vec<u8>) -> Option<()> {
                 out.extend(number(word)?.to_be_bytes());
             }
         }
-        6 => encode_name(text, out)?,
-        7 | 8 => out.push(u8::try_from(number(text)?).ok()?),
+        // RFC 3495 section 5.5: all capital letters.
+        6 => encode_name(text, out).filter(|()| !text.bytes().any(|c| c.is_ascii_lowercase()))?,
+        // RFC 3495 section 5.6: 0 or 1.
+        7 => out.push(u8::try_from(number(text)?).ok().filter(|value| *value <= 1)?),
+        8 => out.push(u8::try_from(number(text)?).ok()?),
         9 => out.extend(u16::try_from(number(text)?).ok()?.to_be_bytes()),
         10 => push_addresses(text.split_whitespace(), out)?,
         _ => out.extend(parse_hexadecimal(text)?),

@@ -1,5 +1,8 @@
 //! Options 123 and 144, GeoConf and GeoLoc (RFC 6225 section 2.2): coordinates.
 //!
+//! **Absent on purpose.** An altitude that is not known is written in one way only, though any octets may
+//! stand there (section 2.4.1).
+//!
 //! As text: latitude and longitude in degrees, altitude in metres (`m`) or floors (`f`) or `-` if it is
 //! not known, each but that with the bits of its resolution (123) or the code of its uncertainty (144)
 //! after a slash, and the datum: `38.89868/18 -77.03723/18 15m/17 wgs84`.
@@ -10,19 +13,32 @@ use super::structure::{Structure, exactly};
 pub(crate) static GEOCONF: Structure = Structure {
     wanted: WANTED,
     is_list: false,
-    read: |value| read(value, 0),
-    write: |_, text, out| write(text, 0, out),
+    read: |value| read(value, RESOLUTION),
+    write: |_, text, out| write(text, RESOLUTION, out),
 };
 
 /// Option 144: uncertainties, version 1.
 pub(crate) static GEOLOC: Structure = Structure {
     wanted: WANTED,
     is_list: false,
-    read: |value| read(value, 1),
-    write: |_, text, out| write(text, 1, out),
+    read: |value| read(value, UNCERTAINTY),
+    write: |_, text, out| write(text, UNCERTAINTY, out),
 };
 
 const WANTED: &str = "a place such as `38.89868/18 -77.03723/18 15m/17 wgs84`";
+
+/// What tells the two options apart.
+#[derive(Clone, Copy)]
+struct Version {
+    /// The field Ver (section 2.2.2). Option 123 has reserved zeros there.
+    number: u128,
+    /// What the precision of the altitude says when that is not known: with resolutions the most there is
+    /// (section 2.4.4), with uncertainties 0 (section 2.4.5).
+    unknown_altitude: u32,
+}
+
+const RESOLUTION: Version = Version { number: 0, unknown_altitude: ALTITUDE.precision_max };
+const UNCERTAINTY: Version = Version { number: 1, unknown_altitude: 0 };
 
 /// A signed fixed-point number with the bits that count before it.
 struct Field {
@@ -69,19 +85,21 @@ impl Bits {
     }
 }
 
-fn read(value: &[u8], version: u64) -> Option<Vec<String>> {
+fn read(value: &[u8], version: Version) -> Option<Vec<String>> {
     let mut bits = Bits { value: u128::from_be_bytes(value.try_into().ok()?), left: 128 };
     let (latitude, latitude_bits) = bits.field(&DEGREES)?;
     let (longitude, longitude_bits) = bits.field(&DEGREES)?;
     let unit = UNITS.get(bits.take(4) as usize)?;
     let (altitude, altitude_bits) = bits.field(&ALTITUDE)?;
-    if bits.take(2) != version || bits.take(3) != 0 {
+    if u128::from(bits.take(2)) != version.number || bits.take(3) != 0 {
         return None;
     }
     let datum = DATUMS.get((bits.take(3) as usize).checked_sub(1)?)?;
     let altitude = match *unit {
-        "-" if altitude == 0.0 && altitude_bits == 0 => "-".to_owned(),
-        "-" => return None,
+        "-" if altitude != 0.0 || altitude_bits != u64::from(version.unknown_altitude) => {
+            return None;
+        }
+        "-" => "-".to_owned(),
         unit => format!("{altitude}{unit}/{altitude_bits}"),
     };
     Some(vec![format!(
@@ -89,13 +107,14 @@ fn read(value: &[u8], version: u64) -> Option<Vec<String>> {
     )])
 }
 
-fn write(text: &str, version: u128, out: &mut Vec<u8>) -> Option<()> {
+fn write(text: &str, version: Version, out: &mut Vec<u8>) -> Option<()> {
     let [latitude, longitude, altitude, datum] = exactly::<4>(text)?;
     let mut value = 0;
     put(&mut value, latitude, &DEGREES, LATITUDE_MAX)?;
     put(&mut value, longitude, &DEGREES, LONGITUDE_MAX)?;
     if altitude == "-" {
-        value <<= 4 + PRECISION_BITS + ALTITUDE.bits;
+        value = value << (4 + PRECISION_BITS) | u128::from(version.unknown_altitude);
+        value <<= ALTITUDE.bits;
     } else {
         let (number, precision) = altitude.split_once('/')?;
         let unit = UNITS.iter().skip(1).position(|unit| number.ends_with(unit))? + 1;
@@ -105,7 +124,7 @@ fn write(text: &str, version: u128, out: &mut Vec<u8>) -> Option<()> {
         put(&mut value, &number, &ALTITUDE, ALTITUDE_MAX)?;
     }
     let datum = DATUMS.iter().position(|name| *name == datum)? + 1;
-    value = value << 8 | version << 6 | datum as u128;
+    value = value << 8 | version.number << 6 | datum as u128;
     out.extend(value.to_be_bytes());
     Some(())
 }

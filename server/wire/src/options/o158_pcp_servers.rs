@@ -1,5 +1,5 @@
-//! Option 158, Port Control Protocol (RFC 7291 section 4): the addresses of each server, after their
-//! length.
+//! Option 158, Port Control Protocol (RFC 7291 section 4.1): the addresses of each server, after the
+//! length of the addresses alone.
 //!
 //! As text: one server each, `192.0.2.1 192.0.2.2`.
 

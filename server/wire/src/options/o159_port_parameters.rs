@@ -7,6 +7,8 @@ use crate::reader::Reader;
 
 /// Bits of a port.
 const PORT_BITS: u32 = 16;
+/// The most that the offset may be.
+const OFFSET_MAX: u32 = 15;
 
 pub(crate) static PORT_PARAMETERS: Structure = Structure {
     wanted: "an offset and a port set such as `6 52/8`",
@@ -15,7 +17,7 @@ pub(crate) static PORT_PARAMETERS: Structure = Structure {
         let mut reader = Reader::new(value);
         let [offset, len] = [u32::from(reader.u8()?), u32::from(reader.u8()?)];
         let field = u32::from(reader.u16()?);
-        if !reader.is_empty() || offset + len > PORT_BITS {
+        if !reader.is_empty() || offset > OFFSET_MAX || offset + len > PORT_BITS {
             return None;
         }
         // The identifier is on the left; what is right of it is zero.
@@ -26,7 +28,7 @@ pub(crate) static PORT_PARAMETERS: Structure = Structure {
         let [offset, set] = exactly::<2>(text)?;
         let (psid, len) = set.split_once('/')?;
         let [offset, psid, len] = [number(offset)?, number(psid)?, number(len)?];
-        if offset > PORT_BITS || len > PORT_BITS - offset || psid >> len != 0 {
+        if offset > OFFSET_MAX || len > PORT_BITS - offset || psid >> len != 0 {
             return None;
         }
         // None of them is above 16, nor the shifted one above 16 bits.

@@ -24,6 +24,9 @@ pub(crate) static IPV6_RAPID_DEPLOYMENT: Structure = Structure {
         let (prefix, prefix_len) = words.next()?.split_once('/')?;
         let (prefix, prefix_len) = (prefix.parse::<Ipv6Addr>().ok()?, prefix_len.parse().ok()?);
         fits(mask_len, prefix_len)?;
+        // What is right of the prefix is zero.
+        let rest = u128::from(prefix).checked_shl(prefix_len.into()).unwrap_or(0);
+        (rest == 0).then_some(())?;
         out.extend([mask_len, prefix_len]);
         out.extend(prefix.octets());
         push_addresses(words, out)
