@@ -12,14 +12,17 @@ BENCH_OPTIONS ?=
 SIMULATE_STEPS ?= 40000000
 SIMULATE_FIRST ?= 1
 SIMULATE_SEEDS ?= 1000
+# Seconds of each fuzz target.
+FUZZ_SECONDS ?= 60
 
-.PHONY: help toolchain build demo test simulate bench lint fix
+.PHONY: help toolchain build demo test simulate fuzz bench lint fix
 
 help:
 	@echo "make demo    build, then run a pair and a witness on loopback with clients (DEMO_OPTIONS=...)"
 	@echo "make test    everything that CI runs"
 	@echo "make simulate  the rules of availability under every fault"
 	@echo "             (SIMULATE_STEPS=..., SIMULATE_SEEDS=..., SIMULATE_FIRST=...)"
+	@echo "make fuzz    the parsers, each with octets that a fuzzer finds (FUZZ_SECONDS=...)"
 	@echo "make bench   measure beside ISC Kea and ISC dhcpd in network namespaces (BENCH_OPTIONS=...)"
 	@echo "make lint    formatting and clippy, read-only"
 	@echo "make fix     format, and let clippy mend what it can"
@@ -42,6 +45,10 @@ simulate: toolchain
 	  cargo test --release --locked --package tests --test simulation -- --nocapture
 	RING_TWO_SEEDS=$(SIMULATE_SEEDS) RING_TWO_FIRST=$(SIMULATE_FIRST) \
 	  cargo test --release --locked --package replication-raft --test ring_two -- --nocapture
+
+fuzz: toolchain
+	set -e; for target in tests/fuzz/fuzz_targets/*.rs; do \
+	  tests/fuzz/run.sh $$(basename $$target .rs) $(FUZZ_SECONDS); done
 
 bench: toolchain
 	tests/bench/run.sh $(BENCH_OPTIONS)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes one target for some seconds: run.sh decode|option82|framing SECONDS
+# Fuzzes one target for some seconds: run.sh decode|option82|framing|expression|frame SECONDS
 # Finds go to artifacts/; a fault found belongs into corpus/TARGET/ under a telling name.
 # There is no unsafe code in what is fuzzed, so coverage is wanted and no sanitizer.
 set -eu

@@ -144,8 +144,13 @@ fn address(octets: &[u8], at: usize) -> Option<Ipv4Addr> {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/fuzz/frame_checks.rs"]
+mod frame_checks;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 67);
     const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
@@ -249,5 +254,39 @@ mod tests {
         let checksum = !fold(sum(&packet[..24]));
         packet[10..12].copy_from_slice(&checksum.to_be_bytes());
         assert_eq!(taken(&packet), Some((b"abcd".to_vec(), CLIENT)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_make_a_packet_that_is_read_otherwise_than_it_is_written(
+            octets in prop::collection::vec(any::<u8>(), 0..100),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            extra in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            frame_checks::frame(&octets);
+            let mut packet = packet(CLIENT, ALL, &octets);
+            packet.extend(extra);
+            for (place, octet) in changes {
+                let place = place.index(packet.len());
+                packet[place] = octet;
+            }
+            frame_checks::frame(&packet);
+        }
+    }
+
+    #[test]
+    fn packets_of_the_fuzz_targets_corpus_hold() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus/frame");
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(corpus).expect("the corpus is checked in") {
+            let path = entry.expect("a readable directory").path();
+            let octets = std::fs::read(&path).expect("a readable file");
+            frame_checks::frame(&octets);
+            let name = path.file_name().unwrap_or_default().display().to_string();
+            let is_foreign = name.starts_with("hostile_") || name.starts_with("to_");
+            assert_eq!(read(&octets).is_none(), is_foreign, "{name}");
+            seeds += 1;
+        }
+        assert!(seeds >= 15);
     }
 }

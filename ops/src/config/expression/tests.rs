@@ -4,6 +4,9 @@ use server_rules::holds;
 use server_wire::{Header, Message, MessageWriter, Op, OptionCode};
 use std::net::Ipv4Addr;
 
+#[path = "../../../../tests/fuzz/expression_checks.rs"]
+mod expression_checks;
+
 /// The page that explains the language.
 const PAGE: &str = include_str!("../../../../docs/CLASSES.md");
 
@@ -299,20 +302,8 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(PIECES), 0..30),
         octets in prop::collection::vec(any::<u8>(), 0..400),
     ) {
-        let Ok(condition) = read(&pieces.join(" ")) else { return Ok(()) };
-        for (place, step) in condition.steps.iter().enumerate() {
-            for way in [step.yes, step.no] {
-                let forward = usize::from(way) > place && usize::from(way) < condition.steps.len();
-                prop_assert!(forward || [HOLDS, FAILS].contains(&way));
-            }
-        }
-        let mut datagram = datagram(&[], |_| ());
-        // Behind the cookie: options of whatever shape.
-        datagram.truncate(240);
-        datagram.extend(&octets);
-        if let Ok(message) = Message::decode(&datagram) {
-            let _ = holds(&condition, &message);
-        }
+        let input = [pieces.join(" ").as_bytes(), &[0], &octets].concat();
+        expression_checks::expression(&input, |text| read(text).ok());
     }
 
     /// Against the plain meaning of the words: rows of `and` and `or`, some negated, over questions with known answers.
@@ -332,4 +323,24 @@ proptest! {
         let condition = read(&text.join(" or ")).expect("an expression");
         prop_assert_eq!(holds(&condition, &message), expected);
     }
+}
+
+#[test]
+fn expressions_of_the_fuzz_targets_corpus_hold() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/expression");
+    let mut expressions = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus is checked in") {
+        let path = entry.expect("a readable directory").path();
+        let octets = std::fs::read(&path).expect("a readable file");
+        expression_checks::expression(&octets, |text| {
+            let condition = read(text).ok();
+            let is_hostile = path
+                .file_name()
+                .is_some_and(|name| name.display().to_string().starts_with("hostile_"));
+            assert_eq!(condition.is_none(), is_hostile, "{}", path.display());
+            expressions += usize::from(condition.is_some());
+            condition
+        });
+    }
+    assert!(expressions >= 6);
 }
