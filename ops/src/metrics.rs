@@ -105,17 +105,19 @@ pub fn refresh<R: Replica>(replica: &R) {
     let conflicts = replica.read(|view| view.globals().conflicts);
     counter!("leasehold_merge_conflicts_total").absolute(conflicts);
     for pool in usage(replica) {
-        let (subnet, range) = (pool.subnet.to_string(), pool.pool.to_string());
+        let (subnet, range) = (pool.subnet.to_string(), pool.pool.addresses().to_string());
+        // An empty label is none to Prometheus: a site without VPNs sees no difference.
+        let vpn = pool.vpn.unwrap_or_default();
         for (state, count) in BindingState::ALL.iter().zip(pool.states) {
             let state = state.to_string();
-            let (subnet, range) = (subnet.clone(), range.clone());
-            gauge!("leasehold_addresses", "subnet" => subnet, "pool" => range, "state" => state)
+            let (vpn, subnet, range) = (vpn.clone(), subnet.clone(), range.clone());
+            gauge!("leasehold_addresses", "vpn" => vpn, "subnet" => subnet, "pool" => range, "state" => state)
                 .set(count as f64);
         }
         for (owner, count) in pool.free {
             let owner = owner.to_string();
-            let (subnet, range) = (subnet.clone(), range.clone());
-            gauge!("leasehold_free_addresses", "subnet" => subnet, "pool" => range, "owner" => owner)
+            let (vpn, subnet, range) = (vpn.clone(), subnet.clone(), range.clone());
+            gauge!("leasehold_free_addresses", "vpn" => vpn, "subnet" => subnet, "pool" => range, "owner" => owner)
                 .set(count as f64);
         }
     }

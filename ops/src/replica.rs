@@ -1,6 +1,6 @@
 //! What the admin API needs from the running member, so that it can be tested without a cluster.
 
-use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Version};
+use replication_ledger::{Command, LedgerView, MemberId, Mode, Outcome, Role, Version, VpnAddress};
 use replication_raft::{
     DrainProgress, HandedOver, PartnerDownCase, ProposeError, ReplicationError,
 };
@@ -22,7 +22,7 @@ pub trait Replica: Clone + Send + Sync + 'static {
         &self,
         sub_option: RelaySubOption,
         value: &[u8],
-    ) -> Result<Vec<std::net::Ipv4Addr>, ReplicationError>;
+    ) -> Result<Vec<VpnAddress>, ReplicationError>;
 
     /// What this member may do now.
     fn mode(&self) -> Mode;

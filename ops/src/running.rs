@@ -2,12 +2,11 @@
 
 use crate::replica::{MemberStatus, RelaySubOption, Replica, Status};
 use replication_ledger::{
-    Command, LedgerView, MemberId, MemberView, Mode, Outcome, Role, Timestamp,
+    Command, LedgerView, MemberId, MemberView, Mode, Outcome, Role, Timestamp, VpnAddress,
 };
 use replication_raft::{
     HandedOver, PartnerDownCase, ProductionCluster, ProposeError, ReplicationError,
 };
-use std::net::Ipv4Addr;
 use storage::{BackupOrigin, IndexKey};
 
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -45,7 +44,7 @@ impl Replica for Running {
         &self,
         sub_option: RelaySubOption,
         value: &[u8],
-    ) -> Result<Vec<Ipv4Addr>, ReplicationError> {
+    ) -> Result<Vec<VpnAddress>, ReplicationError> {
         let index = match sub_option {
             RelaySubOption::CircuitId => IndexKey::CircuitId,
             RelaySubOption::RemoteId => IndexKey::RemoteId,

@@ -1,9 +1,9 @@
 //! How much of every pool is used, counted from the applied state.
 
+use crate::config::vpn_text;
 use crate::replica::Replica;
-use replication_ledger::{AddressRange, BindingState, LedgerView, MemberId, Prefix};
+use replication_ledger::{BindingState, LedgerView, MemberId, Prefix, VpnAddress, VpnRange};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 /// Bindings read under one lock. Applying waits for that long, so it is little.
 pub(crate) const SCAN_LEN: usize = 2048;
@@ -11,10 +11,12 @@ pub(crate) const SCAN_LEN: usize = 2048;
 /// The use of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PoolUsage {
+    /// The VPN of its subnet as network.toml names it; none for the global one.
+    pub(crate) vpn: Option<String>,
     /// The prefix of its subnet.
     pub(crate) subnet: Prefix,
     /// The pool.
-    pub(crate) pool: AddressRange,
+    pub(crate) pool: VpnRange,
     /// Bindings in each state, in the order of [`BindingState::ALL`].
     pub(crate) states: [u64; BindingState::ALL.len()],
     /// Addresses that each server can give to new clients.
@@ -29,10 +31,11 @@ pub(crate) fn usage<R: Replica>(replica: &R) -> Vec<PoolUsage> {
             globals.servers().filter(|(_, member)| !member.removed).map(|(id, _)| id).collect();
         let mut pools = Vec::new();
         for subnet in &globals.settings.subnets {
-            for pool in &subnet.pools {
-                let free = servers.iter().map(|id| (*id, view.free_count(*id, *pool))).collect();
+            for pool in subnet.pool_ranges() {
+                let free = servers.iter().map(|id| (*id, view.free_count(*id, pool))).collect();
                 let states = [0; BindingState::ALL.len()];
-                pools.push(PoolUsage { subnet: subnet.prefix, pool: *pool, states, free });
+                let (vpn, subnet) = (vpn_text(&subnet.vpn), subnet.prefix);
+                pools.push(PoolUsage { vpn, subnet, pool, states, free });
             }
         }
         pools
@@ -44,11 +47,12 @@ pub(crate) fn usage<R: Replica>(replica: &R) -> Vec<PoolUsage> {
 }
 
 fn count<R: Replica>(replica: &R, usage: &mut PoolUsage) {
-    let mut next = Some(usage.pool.first);
+    let mut next = Some(usage.pool.first_address());
+    let end = usage.pool.last_address();
     while let Some(first) = next {
         next = replica.read(|view| {
             let mut last = None;
-            let inside = view.bindings_from(first).take_while(|b| b.address <= usage.pool.last);
+            let inside = view.bindings_from(first).take_while(|b| b.address <= end);
             for (position, binding) in inside.take(SCAN_LEN).enumerate() {
                 let state = BindingState::ALL.iter().position(|state| *state == binding.state);
                 // ALL names every state.
@@ -60,7 +64,7 @@ fn count<R: Replica>(replica: &R, usage: &mut PoolUsage) {
     }
 }
 
-/// The address after this one.
-pub(crate) fn following(address: Ipv4Addr) -> Option<Ipv4Addr> {
-    u32::from(address).checked_add(1).map(Ipv4Addr::from)
+/// The address after this one, if need be the first one of the next VPN.
+pub(crate) fn following(address: VpnAddress) -> Option<VpnAddress> {
+    address.to_bits().checked_add(1).map(VpnAddress::from_bits)
 }

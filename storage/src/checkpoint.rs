@@ -6,7 +6,7 @@
 //! The file is a run of frames `length u32, crc32c u32, kind u8, payload` (big-endian): one head, the globals, the settings, the bindings
 //! the remembered identifiers and the names in groups, and an end with the number of both, so that a truncated or damaged file is refused whole.
 
-use crate::image::{Record, column_family};
+use crate::image::{Record, address_key, column_family};
 use crate::ledger_store::{Head, LedgerStore};
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
@@ -312,7 +312,7 @@ pub(crate) fn fill(
             SnapshotRecord::Names(entry) => {
                 batch.put_cf(
                     names,
-                    entry.address.octets(),
+                    address_key(entry.address),
                     encoding::encode_names(version, &entry),
                 );
             }

@@ -155,11 +155,14 @@ mod tests {
         Assertion, AuthenticationProtocol, Bind, ClientKey, ClientNaming, Command, Conflict,
         HardwareAddress, JournalKind, LeasequeryDialect, LeasequeryKind, LeasequerySecret,
         LeasequerySettings, Lossy, Lost, Member, MemberId, NameVerdict, NameWish, Naming, Parcel,
-        Prefix, RequestorSettings, ReservationKey, Role, Session, Stamp, Timestamp,
+        Prefix, RequestorSettings, ReservationKey, Role, Session, Stamp, Timestamp, VpnAddress,
+        VpnNumber,
     };
     use std::net::Ipv4Addr;
 
     const V4: Version = Version(4);
+    const RED: VpnAddress =
+        VpnAddress { vpn: VpnNumber(0x94c1_7bd6), ip: Ipv4Addr::new(10, 0, 0, 1) };
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -168,7 +171,7 @@ mod tests {
     fn batch() -> Batch {
         let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
         let bind = Bind {
-            address: Ipv4Addr::new(10, 0, 0, 1),
+            address: RED,
             client: ClientKey::from_hardware(&hardware),
             hardware,
             lease_seconds: 3600,
@@ -228,7 +231,7 @@ mod tests {
         let conflict = Conflict {
             at: Timestamp(1),
             index: 2,
-            address: Ipv4Addr::new(10, 0, 0, 1),
+            address: RED,
             member: MemberId(1),
             session: Session(3),
             sequence: 4,
@@ -265,7 +268,7 @@ mod tests {
         let client = ClientKey::from_identifier(&[7]);
         let naming = ClientNaming { client, naming: naming() };
         NameEntry {
-            address: Ipv4Addr::new(10, 0, 0, 1),
+            address: RED,
             wanted: Some(naming.clone()),
             standing: vec![naming],
             serial: 300,
@@ -283,7 +286,7 @@ mod tests {
             session: Session(2),
             sequence: 300,
             kind: JournalKind::Decline,
-            address: Ipv4Addr::new(10, 0, 0, 1),
+            address: RED,
             client: ClientKey::from_hardware(&hardware),
             hardware,
             until: Timestamp(1_700_000_003_600),
@@ -333,21 +336,21 @@ mod tests {
         assert_eq!(decode_globals(&encode_globals(&globals)).ok(), Some(globals));
     }
 
-    const GOLDEN_BATCH: &str = "04fd0068e5cf8b010000fd0068e5cf8b0100000101020301000a00000108000102000000000101060200\
-         0000000100000000000000000000fb100e000a0000fe03010107000000";
-    const GOLDEN_GLOBALS: &str = "04000000000101016100010a00000905060107080109000000fb100efb100\
-         e0a03000000000001010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb004\
-         05b5ce9ea01010000000000010101020a0000010103040800010200000000010106020000000001000\
-         000000000000000000506000101020101070109010104";
+    const GOLDEN_BATCH: &str = "04fd0068e5cf8b010000fd0068e5cf8b010000010102030100fcd67bc1940a0000010800010200\
+         00000001010602000000000100000000000000000000fb100e000a0000fe03010107000000";
+    const GOLDEN_GLOBALS: &str = "04000000000101016100010a00000905060107080109000000fb100efb100e0a03000000000001\
+         010000010a0a04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea010100\
+         0000000001010102fcd67bc1940a00000101030408000102000000000101060200000000010000\
+         00000000000000000506000101020101070109010104";
     const GOLDEN_LEASEQUERY: &str = "04010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
-    const GOLDEN_JOURNAL_RECORD: &str = "040102fb2c01020a000001080001020000000001010602000000000100000000\
-         000000000000fd1076e5cf8b010000fd0068e5cf8b010000110101000106020000000001000000000000000000000a0000fe\
-         03010107016801760203016100fb58020100";
-    const GOLDEN_NAMES: &str = "040a0000010102010703016100fb580201000102010703016100fb58020100\
-         fb2c0101fd0068e5cf8b010000020103";
-    const GOLDEN_BINDING: &str = "040a000001050a01111111111111111111010602000000000100000000000000000000\
-         01fbc5060100010100000000090101010201030c01080000";
+    const GOLDEN_JOURNAL_RECORD: &str = "040102fb2c0102fcd67bc1940a0000010800010200000000010106020000000001000000000000\
+         00000000fd1076e5cf8b010000fd0068e5cf8b0100001101010001060200000000010000000000\
+         00000000000a0000fe03010107016801760203016100fb58020100";
+    const GOLDEN_NAMES: &str = "04fcd67bc1940a0000010102010703016100fb580201000102010703016100fb58020100fb2c01\
+         01fd0068e5cf8b010000020103";
+    const GOLDEN_BINDING: &str = "04000a000001050a0111111111111111111101060200000000010000000000000000000001fbc5\
+         060100010100000000090101010201030c01080000";
 
     #[test]
     fn damaged_bytes_are_refused_and_never_panic() {

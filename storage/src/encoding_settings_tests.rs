@@ -5,7 +5,7 @@ use replication_ledger::{
     AddressRange, Allocation, Authoritative, Boot, BootpService, Class, ClientRules, Condition,
     DnsKey, DnsKeyAlgorithm, DnsSettings, DnsZone, FAILS, Field, HOLDS, LeaseSpan, NameRules,
     OptionValue, Part, PoolRules, Prefix, Question, Reception, Reservation, ReservationKey,
-    Settings, Step, Subnet, Test, VendorClass,
+    Settings, Step, Subnet, Test, VendorClass, Vpn, VpnNumber,
 };
 use std::net::Ipv4Addr;
 
@@ -28,8 +28,12 @@ fn condition() -> Condition {
 /// Settings about DNS in which every field says something.
 fn dns() -> DnsSettings {
     let name = |label: u8| vec![1, label, 0].into();
-    let zone =
-        DnsZone { name: name(b'z'), servers: vec![([10, 0, 0, 3], 53).into()], key: Some(0) };
+    let zone = DnsZone {
+        vpn: VpnNumber(9),
+        name: name(b'z'),
+        servers: vec![([10, 0, 0, 3], 53).into()],
+        key: Some(0),
+    };
     let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 8 };
     let algorithm = DnsKeyAlgorithm::HmacSha512;
     DnsSettings {
@@ -84,10 +88,15 @@ fn clients() -> Settings {
         }],
         allocation: Allocation::Random,
         boot,
-        vpn: Some(vec![0, 6].into()),
+        vpn: Vpn::named(vec![0, 6].into()),
         ..Subnet::new(prefix)
     };
-    let reception = Reception { short_messages: false, subnet_selection: false, vss: true };
+    let reception = Reception {
+        short_messages: false,
+        subnet_selection: false,
+        vss: true,
+        vpn_option: vec![VpnNumber(7)],
+    };
     let options = vec![OptionValue { code: 43, data: vec![1, 1, 1].into() }];
     let vendor_classes = vec![VendorClass { identifier: vec![7].into(), options }];
     let class = Class {
@@ -126,5 +135,5 @@ const GOLDEN_CLIENTS: &str = "040000fb100efb100e0a030000010a000000080000010a0000
          2b0301010101016307000f7dfb8b1101010200fbfffffbfeff000f7dfb8b1101010201010101fb\
          fffffbfeff000f7dfb8b1101010202010203fbfffffbfeff000f7dfb8b11010102030104fbffff\
          fbfeff000f7dfb8b11010102040105fbfffffbfeff000f7dfb8b11010102050106fbfffffbfeff\
-         0100fbfffffbfeff00000000000000010500010601070108010103017a0001000a000003350100\
-         010a0000000803017a0001000a0000033501000103016b0003010709";
+         0100fbfffffbfeff0000000000000001050001060107010801010903017a0001000a0000033501\
+         00010a000000080903017a0001000a0000033501000103016b0003010709";

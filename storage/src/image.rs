@@ -6,9 +6,8 @@ use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::table::Replaces;
 use crate::{IndexKey, StorageError, encoding};
-use replication_ledger::{Binding, BindingKey, Globals, NameEntry, NameTable, Version};
+use replication_ledger::{Binding, BindingKey, Globals, NameEntry, NameTable, Version, VpnAddress};
 use rocksdb::{ColumnFamily, DB, IteratorMode, WriteBatch, WriteOptions};
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ pub(crate) const DATABASE: &str = "ledger";
 
 /// One changed record on its way into the image.
 pub(crate) struct Record {
-    address: Ipv4Addr,
+    address: VpnAddress,
     value: Vec<u8>,
     index_keys: Vec<(IndexKey, Vec<u8>)>,
     replaces: Replaces,
@@ -40,7 +39,7 @@ impl Record {
         let mut standing = Vec::new();
         if self.replaces == Replaces::OtherKeys {
             let old = db
-                .get_pinned_cf(bindings, self.address.octets())
+                .get_pinned_cf(bindings, address_key(self.address))
                 .map_err(|e| StorageError::read(DATABASE, "a binding", e))?
                 .ok_or(StorageError::Corrupt { what: "a binding that the image should have" })?;
             standing = index_keys(&encoding::decode_binding(&old)?);
@@ -51,7 +50,7 @@ impl Record {
         for (index, key) in self.index_keys.iter().filter(|entry| !standing.contains(entry)) {
             batch.put_cf(column_family(db, index.column_family())?, key, []);
         }
-        batch.put_cf(bindings, self.address.octets(), &self.value);
+        batch.put_cf(bindings, address_key(self.address), &self.value);
         Ok(())
     }
 }
@@ -65,7 +64,7 @@ pub(crate) fn index_keys(binding: &Binding) -> Vec<(IndexKey, Vec<u8>)> {
 
 pub(crate) fn index_key_of(index: IndexKey, binding: &Binding) -> Option<Vec<u8>> {
     let mut key = schema::index_prefix(&index.value_of(binding)?);
-    key.extend_from_slice(&binding.address.octets());
+    key.extend_from_slice(&address_key(binding.address));
     Some(key)
 }
 
@@ -92,15 +91,15 @@ pub(crate) fn write_names(
     version: Version,
     db: &DB,
     batch: &mut WriteBatch,
-    names: &[(Ipv4Addr, Option<Arc<NameEntry>>)],
+    names: &[(VpnAddress, Option<Arc<NameEntry>>)],
 ) -> Result<(), StorageError> {
     let family = column_family(db, schema::NAMES)?;
     for (address, entry) in names {
         match entry {
             Some(entry) => {
-                batch.put_cf(family, address.octets(), encoding::encode_names(version, entry));
+                batch.put_cf(family, address_key(*address), encoding::encode_names(version, entry));
             }
-            None => batch.delete_cf(family, address.octets()),
+            None => batch.delete_cf(family, address_key(*address)),
         }
     }
     Ok(())
@@ -118,7 +117,7 @@ pub(crate) fn read_names(db: &DB, mut take: impl FnMut(NameEntry)) -> Result<(),
 
 /// Compares the names of the image with those in memory.
 pub(crate) fn audit_names(db: &DB, names: &NameTable) -> Result<(), StorageError> {
-    let mut in_memory = names.from(Ipv4Addr::UNSPECIFIED);
+    let mut in_memory = names.from(VpnAddress::FIRST);
     let mut same = true;
     read_names(db, |entry| same &= in_memory.next().is_some_and(|known| **known == entry))?;
     match same && in_memory.next().is_none() {
@@ -166,9 +165,15 @@ pub(crate) fn read_meta(db: &DB) -> Result<Option<(Head, Globals)>, StorageError
     Ok(Some((head, globals)))
 }
 
-pub(crate) fn address_of(octets: &[u8]) -> Result<Ipv4Addr, StorageError> {
-    <[u8; 4]>::try_from(octets)
-        .map(Ipv4Addr::from)
+/// Octets that are ordered as addresses are.
+pub(crate) fn address_key(address: VpnAddress) -> [u8; 8] {
+    address.to_bits().to_be_bytes()
+}
+
+/// The inverse of [`address_key`].
+pub(crate) fn address_of(octets: &[u8]) -> Result<VpnAddress, StorageError> {
+    <[u8; 8]>::try_from(octets)
+        .map(|octets| VpnAddress::from_bits(u64::from_be_bytes(octets)))
         .map_err(|_| StorageError::Corrupt { what: "an address in an index" })
 }
 

@@ -30,9 +30,8 @@ use crate::table::Table;
 use crate::{IndexKey, StorageError, encoding};
 use bytes::Bytes;
 use parking_lot::{Condvar, MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
-use replication_ledger::{BindingKey, LedgerView, MemberId, Outcome, Stamp};
+use replication_ledger::{BindingKey, LedgerView, MemberId, Outcome, Stamp, VpnAddress};
 use rocksdb::{DB, IteratorMode, WriteBatch};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,7 +243,7 @@ impl LedgerStore {
         &self,
         index: IndexKey,
         value: &[u8],
-    ) -> Result<Vec<Ipv4Addr>, StorageError> {
+    ) -> Result<Vec<VpnAddress>, StorageError> {
         let db = self.with_image(|db| Ok(Arc::clone(db)))?;
         let prefix = schema::index_prefix(value);
         let family = column_family(&db, index.column_family())?;
@@ -257,7 +256,7 @@ impl LedgerStore {
         }
         // Entries applied since the image may have changed a record: memory has the last word.
         let view = self.view();
-        let still = |address: &Ipv4Addr| {
+        let still = |address: &VpnAddress| {
             view.binding(*address).and_then(|b| index.value_of(b)).as_deref() == Some(value)
         };
         Ok(addresses.into_iter().filter(still).collect())

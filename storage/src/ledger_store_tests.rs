@@ -2,8 +2,9 @@ use super::*;
 use crate::snapshot_summary;
 use replication_ledger::{
     AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, NameWish, Naming,
-    Parcel, Prefix, Role, Session, Settings, Subnet, Timestamp, Version, invariants,
+    Parcel, Prefix, Role, Session, Settings, Subnet, Timestamp, Version, Vpn, invariants,
 };
+use std::net::Ipv4Addr;
 
 const SERVER: MemberId = MemberId(1);
 
@@ -26,10 +27,21 @@ fn names(client: u32) -> NameWish {
     if client.is_multiple_of(3) { NameWish::Naming(Box::new(naming)) } else { NameWish::Unsaid }
 }
 
+/// Addresses of two VPNs in turn, so that every one has its twin beside it.
+fn at(offset: u32) -> VpnAddress {
+    let vpn = if offset.is_multiple_of(2) { red() } else { Vpn::GLOBAL };
+    let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    VpnAddress { vpn: vpn.number(), ip: (first + offset.div_ceil(2)).into() }
+}
+
+fn red() -> Vpn {
+    Vpn::named(b"\0red"[..].into())
+}
+
 pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
     let hardware = HardwareAddress::new(1, &client.to_be_bytes());
     Command::Bind(Box::new(Bind {
-        address: (u32::from(Ipv4Addr::new(10, 0, 0, 0)) + offset).into(),
+        address: at(offset),
         client: ClientKey::from_identifier(&client.to_be_bytes()),
         hardware,
         lease_seconds: 3600,
@@ -42,17 +54,19 @@ pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
     }))
 }
 
-/// The first two entries of every test: a server and a pool of 4,000 addresses.
+/// The first two entries of every test: a server, and a pool of 2,000 addresses in each of two VPNs.
 pub(crate) fn preamble() -> Vec<CommittedEntry> {
     let prefix = Prefix { address: Ipv4Addr::new(10, 0, 0, 0), len: 16 };
     let subnet = Subnet {
         pools: vec![AddressRange {
             first: Ipv4Addr::new(10, 0, 0, 1),
-            last: Ipv4Addr::new(10, 0, 15, 160),
+            last: Ipv4Addr::new(10, 0, 7, 208),
         }],
         ..Subnet::new(prefix)
     };
-    let settings = Box::new(Settings { subnets: vec![subnet], ..Settings::default() });
+    let of_red = Subnet { vpn: red(), ..subnet.clone() };
+    let subnets = vec![subnet, of_red];
+    let settings = Box::new(Settings { subnets, ..Settings::default() });
     let enroll = Command::Enroll {
         member: SERVER,
         name: "a".into(),
@@ -70,7 +84,7 @@ pub(crate) fn open(dir: &tempfile::TempDir) -> LedgerStore {
 
 fn bound(store: &LedgerStore) -> usize {
     let view = store.view();
-    view.bindings_from(Ipv4Addr::UNSPECIFIED).filter(|b| b.state == BindingState::Active).count()
+    view.bindings_from(VpnAddress::FIRST).filter(|b| b.state == BindingState::Active).count()
 }
 
 #[test]
@@ -175,8 +189,7 @@ fn bindings_are_found_by_every_key_as_of_now() {
         .apply_all(vec![entry(3, vec![bind(1, 1, 5), bind(2, 2, 5), bind(3, 3, 6)])])
         .expect("applied");
     let check = |index: IndexKey, value: &[u8], expected: &[u32]| {
-        let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
-        let expected: Vec<Ipv4Addr> = expected.iter().map(|n| (base + n).into()).collect();
+        let expected: Vec<VpnAddress> = expected.iter().map(|offset| at(*offset)).collect();
         assert_eq!(store.addresses_by(index, value).expect("read"), expected, "{index:?}");
     };
     check(IndexKey::CircuitId, &[5], &[1, 2]);
@@ -187,7 +200,7 @@ fn bindings_are_found_by_every_key_as_of_now() {
     check(IndexKey::SubscriberId, &[5], &[]);
     store.apply_all(vec![entry(4, vec![bind(2, 2, 6)])]).expect("applied");
     check(IndexKey::CircuitId, &[5], &[1]);
-    check(IndexKey::CircuitId, &[6], &[2, 3]);
+    check(IndexKey::CircuitId, &[6], &[3, 2]);
     store.audit().expect("indexes agree with records");
 }
 

@@ -12,14 +12,13 @@
 //! be opened again in this directory before it is gone.
 
 use crate::generations::OpenDatabase;
-use crate::image::{DATABASE, address_of, column_family};
+use crate::image::{DATABASE, address_key, address_of, column_family};
 use crate::ledger_store::Head;
 use crate::schema::ledger as schema;
 use crate::{LedgerStore, StorageError, encoding};
-use replication_ledger::{Binding, BindingKey, PastLost, PastView};
+use replication_ledger::{Binding, BindingKey, PastLost, PastView, VpnAddress};
 use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use std::error::Error;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// One state of the ledger on disk. Made by [`LedgerStore::past`].
@@ -58,10 +57,10 @@ impl LedgerStore {
 }
 
 impl Past {
-    fn read_binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, StorageError> {
+    fn read_binding(&self, address: VpnAddress) -> Result<Option<Binding>, StorageError> {
         let (db, snapshot) = (self.moment.borrow_owner(), self.moment.borrow_dependent());
         let record = snapshot
-            .get_pinned_cf(column_family(db, schema::BINDINGS)?, address.octets())
+            .get_pinned_cf(column_family(db, schema::BINDINGS)?, address_key(address))
             .map_err(|e| StorageError::read(DATABASE, "a binding", e))?;
         record.map(|record| encoding::decode_binding(&record)).transpose()
     }
@@ -69,21 +68,21 @@ impl Past {
     fn read_addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, StorageError> {
+    ) -> Result<Vec<VpnAddress>, StorageError> {
         let (db, snapshot) = (self.moment.borrow_owner(), self.moment.borrow_dependent());
         let (index, value) = schema::index_value(key);
         let family = column_family(db, index.column_family())?;
         let prefix = schema::index_prefix(&value);
-        let key_of = |address: Ipv4Addr| [&prefix[..], &address.octets()].concat();
-        let first = match after.map(|after| u32::from(after).checked_add(1)) {
-            None => Ipv4Addr::UNSPECIFIED,
-            Some(Some(next)) => next.into(),
+        let key_of = |address: VpnAddress| [&prefix[..], &address_key(address)].concat();
+        let first = match after.map(|after| after.to_bits().checked_add(1)) {
+            None => VpnAddress::FIRST,
+            Some(Some(next)) => VpnAddress::from_bits(next),
             Some(None) => return Ok(Vec::new()),
         };
         // The end is no key: it follows the last address of this value.
-        let end = [&key_of(Ipv4Addr::BROADCAST)[..], &[0]].concat();
+        let end = [&key_of(VpnAddress::LAST)[..], &[0]].concat();
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(end);
         let first = key_of(first);
@@ -113,16 +112,16 @@ impl PastView for Past {
         self.index
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost> {
         self.read_binding(address).map_err(PastLost::from)
     }
 
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+    ) -> Result<Vec<VpnAddress>, PastLost> {
         self.read_addresses(key, after, limit).map_err(PastLost::from)
     }
 

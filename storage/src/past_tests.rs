@@ -40,7 +40,7 @@ fn keys() -> Vec<BindingKey> {
 }
 
 /// Page by page, as a bulk leasequery reads.
-fn pages(past: &impl PastView, key: &BindingKey, limit: usize) -> Vec<Ipv4Addr> {
+fn pages(past: &impl PastView, key: &BindingKey, limit: usize) -> Vec<VpnAddress> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = past.addresses(key, after, limit).expect("read");
@@ -60,7 +60,7 @@ fn check(store: &LedgerStore, past: &Past, model: &MapPast) {
     }
     // The walk of a bulk answer: memory for what did not change since, the past for what did.
     let view = store.view();
-    for present in view.bindings_from(Ipv4Addr::UNSPECIFIED) {
+    for present in view.bindings_from(VpnAddress::FIRST) {
         let unchanged = present.changed_index <= past.index();
         let seen = match unchanged {
             true => Some(present.clone()),

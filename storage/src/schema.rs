@@ -123,11 +123,11 @@ pub(crate) mod ledger {
     /// Version of this layout and of what it holds; another one is refused.
     pub(crate) const FORMAT_VERSION: u32 = 4;
 
-    /// Column family: address (4 octets) → binding.
+    /// Column family: address (see [`crate::image::address_key`]) → binding.
     pub(crate) const BINDINGS: &str = "bindings";
     /// Column family: see [`identifier_key`] → nothing. What is here stays for ever.
     pub(crate) const IDENTIFIERS: &str = "identifiers";
-    /// Column family: address (4 octets) → names.
+    /// Column family: address (see [`crate::image::address_key`]) → names.
     pub(crate) const NAMES: &str = "names";
     /// Column family: fixed keys.
     pub(crate) const META: &str = "meta";
@@ -142,7 +142,7 @@ pub(crate) mod ledger {
     pub(crate) const HEAD: &[u8] = b"head";
 
     /// What bindings can be found by on disk; their ends and newest changes are in order in memory only, because every renewal
-    /// would write both. Each is a column family of keys `length (2), value, address (4)`
+    /// would write both. Each is a column family of keys `length (2), value, address (8)`
     /// without values; the length keeps one value from being the beginning of another.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum IndexKey {

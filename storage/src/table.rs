@@ -18,8 +18,8 @@ use self::orders::{Orders, REMOTE_ID, Standing};
 use self::pages::{PAGE_LEN, Page, place};
 use self::slots_by_hash::SlotsByHash;
 use replication_ledger::{
-    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
-    LedgerView, MemberId, NameEntry, NameTable, Stamp, Timestamp,
+    Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable, LedgerView,
+    MemberId, NameEntry, NameTable, Stamp, Timestamp, VpnAddress, VpnRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -34,6 +34,8 @@ mod slots_by_hash;
 const BLOCK_LEN: usize = 4096;
 /// No slot, no second.
 const NONE: u32 = u32::MAX;
+/// No end that is waited for. No log reaches that index.
+const NOT_ENDED: u64 = u64::MAX;
 
 /// The production ledger.
 #[derive(Default)]
@@ -41,14 +43,14 @@ pub struct Table {
     globals: Globals,
     /// Blocks of equal length that never grow, so records never move.
     slab: Vec<Vec<Slot>>,
-    pages: BTreeMap<u32, Box<Page>>,
+    pages: BTreeMap<u64, Box<Page>>,
     by_client: SlotsByHash,
     by_hardware: SlotsByHash,
     hasher: RandomState,
     wheel: BTreeMap<u32, Vec<u32>>,
     /// Slots whose second has come: due now or within a second.
-    near_due: BTreeSet<u32>,
-    ended: BTreeSet<(u64, u32)>,
+    near_due: BTreeSet<VpnAddress>,
+    ended: BTreeSet<(u64, VpnAddress)>,
     orders: Orders,
     names: NameTable,
     imaging: Imaging,
@@ -58,7 +60,8 @@ struct Slot {
     binding: Binding,
     /// The second at which the wheel looks at it; [`NONE`] if it does not.
     wheel_second: u32,
-    ended_index: Option<u64>,
+    /// Where it stands among the ended ones; [`NOT_ENDED`] if it does not.
+    ended_index: u64,
     standing: Standing,
     listing: Listing,
     near_due: bool,
@@ -78,7 +81,7 @@ impl Table {
         &mut self.slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN]
     }
 
-    fn slot_of(&self, address: Ipv4Addr) -> Option<u32> {
+    fn slot_of(&self, address: VpnAddress) -> Option<u32> {
         let (page, offset) = place(address);
         let slot = self.pages.get(&page)?.slots[offset];
         (slot != NONE).then_some(slot)
@@ -125,17 +128,14 @@ impl Table {
         let Slot { binding, wheel_second, ended_index, near_due, .. } = self.slot(slot);
         let (address, state, until) = (binding.address, binding.state, binding.until);
         let (wheel_second, was_ended, was_near) = (*wheel_second, *ended_index, *near_due);
-        let is_ended = state.is_ended().then_some(binding.end_index);
+        let is_ended = if state.is_ended() { binding.end_index } else { NOT_ENDED };
 
         self.list_changed(slot);
         self.set_taken(address, state != BindingState::Free);
-        let key = u32::from(address);
         if was_ended != is_ended {
-            if let Some(index) = was_ended {
-                self.ended.remove(&(index, key));
-            }
-            if let Some(index) = is_ended {
-                self.ended.insert((index, key));
+            self.ended.remove(&(was_ended, address));
+            if is_ended != NOT_ENDED {
+                self.ended.insert((is_ended, address));
             }
             self.slot_mut(slot).ended_index = is_ended;
         }
@@ -144,7 +144,7 @@ impl Table {
             _ => NONE,
         };
         if was_near && wanted > wheel_second_of(now) {
-            self.near_due.remove(&key);
+            self.near_due.remove(&address);
             self.slot_mut(slot).near_due = false;
         }
         self.schedule(slot, wanted, wheel_second);
@@ -157,8 +157,8 @@ impl Table {
             return;
         }
         if wanted <= wheel_second_of(self.globals.stamp.earliest) {
-            let key = u32::from(self.slot(slot).binding.address);
-            self.near_due.insert(key);
+            let address = self.slot(slot).binding.address;
+            self.near_due.insert(address);
             let slot = self.slot_mut(slot);
             slot.near_due = true;
             slot.wheel_second = NONE;
@@ -191,7 +191,7 @@ impl Table {
         }
     }
 
-    fn set_taken(&mut self, address: Ipv4Addr, taken: bool) {
+    fn set_taken(&mut self, address: VpnAddress, taken: bool) {
         let (page, offset) = place(address);
         if let Some(page) = self.pages.get_mut(&page) {
             page.set_taken(offset, taken);
@@ -199,16 +199,16 @@ impl Table {
     }
 
     /// The lowest address of `range` that no binding takes.
-    fn first_untaken(&self, range: AddressRange) -> Option<Ipv4Addr> {
-        let (mut next, last) = (u32::from(range.first), u32::from(range.last));
+    fn first_untaken(&self, range: VpnRange) -> Option<VpnAddress> {
+        let (mut next, last) = (range.first_address().to_bits(), range.last_address().to_bits());
         loop {
             let page_last = next | (PAGE_LEN - 1);
             let end = page_last.min(last);
             match self.pages.get(&(next / PAGE_LEN)) {
-                None => return Some(next.into()),
+                None => return Some(VpnAddress::from_bits(next)),
                 Some(page) => {
                     if let Some(offset) = page.first_untaken(next % PAGE_LEN, end % PAGE_LEN) {
-                        return Some((next - next % PAGE_LEN + offset).into());
+                        return Some(VpnAddress::from_bits(next - next % PAGE_LEN + offset));
                     }
                 }
             }
@@ -220,8 +220,8 @@ impl Table {
     }
 
     /// How many addresses of `range` bindings take.
-    fn taken_count(&self, range: AddressRange) -> u64 {
-        let (first, last) = (u32::from(range.first), u32::from(range.last));
+    fn taken_count(&self, range: VpnRange) -> u64 {
+        let (first, last) = (range.first_address().to_bits(), range.last_address().to_bits());
         let pages = self.pages.range(first / PAGE_LEN..=last / PAGE_LEN);
         let counts = pages.map(|(number, page)| {
             let begin = number * PAGE_LEN;
@@ -235,8 +235,8 @@ impl Table {
     fn owned<'a>(
         &'a self,
         owner: MemberId,
-        range: AddressRange,
-    ) -> impl Iterator<Item = AddressRange> + 'a {
+        range: VpnRange,
+    ) -> impl Iterator<Item = VpnRange> + 'a {
         self.globals
             .holders
             .within(range)
@@ -250,7 +250,7 @@ impl LedgerView for Table {
         &self.globals
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+    fn binding(&self, address: VpnAddress) -> Option<&Binding> {
         Some(&self.slot(self.slot_of(address)?).binding)
     }
 
@@ -293,13 +293,13 @@ impl LedgerView for Table {
 
     fn bindings_changed_after(
         &self,
-        after: (u64, Ipv4Addr),
+        after: (u64, VpnAddress),
     ) -> impl Iterator<Item = &Binding> + '_ {
         self.orders.addresses_changed_after(after).filter_map(|address| self.binding(address))
     }
 
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
-        let first = u32::from(first);
+    fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_ {
+        let first = first.to_bits();
         self.pages.range(first / PAGE_LEN..).flat_map(move |(number, page)| {
             let skipped = first.saturating_sub(number * PAGE_LEN) as usize;
             let slots = page.slots.iter().skip(skipped).filter(|slot| **slot != NONE);
@@ -307,26 +307,26 @@ impl LedgerView for Table {
         })
     }
 
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+    fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
         self.owned(owner, range).find_map(|part| self.first_untaken(part))
     }
 
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+    fn free_count(&self, owner: MemberId, range: VpnRange) -> u64 {
         self.owned(owner, range).map(|part| part.size() - self.taken_count(part)).sum()
     }
 
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn due(&self, limit: usize) -> Vec<VpnAddress> {
         let now = self.globals.stamp.earliest;
-        let is_due = |address: &Ipv4Addr| {
+        let is_due = |address: &VpnAddress| {
             self.binding(*address).is_some_and(|b| {
                 matches!(b.state, BindingState::Active | BindingState::Declined) && b.until <= now
             })
         };
-        self.near_due.iter().map(|key| Ipv4Addr::from(*key)).filter(is_due).take(limit).collect()
+        self.near_due.iter().copied().filter(is_due).take(limit).collect()
     }
 
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
-        self.ended.iter().take(limit).map(|(_, key)| Ipv4Addr::from(*key)).collect()
+    fn ended(&self, limit: usize) -> Vec<VpnAddress> {
+        self.ended.iter().take(limit).map(|(_, address)| *address).collect()
     }
 
     fn names(&self) -> &NameTable {
@@ -357,7 +357,11 @@ impl LedgerTable for Table {
         self.reindex(slot);
     }
 
-    fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
+    fn amend<R>(
+        &mut self,
+        address: VpnAddress,
+        change: impl FnOnce(&mut Binding) -> R,
+    ) -> Option<R> {
         let slot = self.slot_of(address)?;
         self.keep(slot);
         let answer = change(&mut self.slot_mut(slot).binding);
@@ -365,7 +369,7 @@ impl LedgerTable for Table {
         Some(answer)
     }
 
-    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>) {
+    fn set_names(&mut self, address: VpnAddress, entry: Option<NameEntry>) {
         self.imaging.names_changed(address);
         self.names.set(address, entry);
     }
@@ -383,12 +387,13 @@ impl Table {
         if self.slab.last().is_none_or(|block| block.len() == BLOCK_LEN) {
             self.slab.push(Vec::with_capacity(BLOCK_LEN));
         }
-        let slot = u32::try_from(self.bindings_len()).expect("there are fewer than 2^32 addresses");
+        let slot = u32::try_from(self.bindings_len())
+            .expect("2^32 records are more than any memory holds");
         let block = self.slab.last_mut().expect("a block was pushed above");
         block.push(Slot {
             binding,
             wheel_second: NONE,
-            ended_index: None,
+            ended_index: NOT_ENDED,
             standing: Standing::NOWHERE,
             listing: Listing::NEW,
             near_due: false,
@@ -407,6 +412,7 @@ fn wheel_second_of(until: Timestamp) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use replication_ledger::VpnNumber;
     use replication_ledger::view::contract;
 
     proptest! {
@@ -422,18 +428,41 @@ mod tests {
         let mut table = Table::default();
         let owner = MemberId(1);
         let first = u32::from(Ipv4Addr::new(10, 0, 0, 0)) + 100;
-        let pool = AddressRange { first: first.into(), last: (first + 5000).into() };
+        let pool_of = |vpn: u32| VpnRange {
+            vpn: VpnNumber(vpn),
+            first: first.into(),
+            last: (first + 5000).into(),
+        };
+        let (pool, twin) = (pool_of(7), pool_of(8));
+        let at = |offset: u32| pool.at((first + offset).into());
         let mut held = contract::sample();
         held.state = BindingState::Active;
         // Only `apply` writes holders in production; here a change of settings stands for it.
         for offset in 0..4000 {
-            held.address = (first + offset).into();
+            held.address = at(offset);
             table.put(held.clone());
         }
         assert_eq!(table.taken_count(pool), 4000);
-        assert_eq!(table.first_untaken(pool), Some((first + 4000).into()));
-        table.amend((first + 70).into(), |binding| binding.state = BindingState::Free);
-        assert_eq!(table.first_untaken(pool), Some((first + 70).into()));
+        assert_eq!(table.first_untaken(pool), Some(at(4000)));
+        table.amend(at(70), |binding| binding.state = BindingState::Free);
+        assert_eq!(table.first_untaken(pool), Some(at(70)));
         assert_eq!(table.next_free(owner, pool), None);
+        assert_eq!(
+            (table.taken_count(twin), table.first_untaken(twin)),
+            (0, Some(twin.first_address()))
+        );
+        // The last addresses of one VPN and the first of the next.
+        for address in [VpnAddress::LAST, pool.at(Ipv4Addr::BROADCAST)] {
+            held.address = address;
+            table.put(held.clone());
+            let end =
+                VpnRange { first: Ipv4Addr::new(255, 255, 255, 254), ..VpnRange::one(address) };
+            assert_eq!(table.first_untaken(VpnRange::one(address)), None);
+            assert_eq!(table.first_untaken(end), Some(end.first_address()));
+            assert_eq!(table.taken_count(end), 1);
+        }
+        let after: Vec<_> =
+            table.bindings_from(pool.at(Ipv4Addr::BROADCAST)).map(|b| b.address).collect();
+        assert_eq!(after, [pool.at(Ipv4Addr::BROADCAST), VpnAddress::LAST]);
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Place {
     Parameters = 50,
     /// In the VPN "customer".
     Vpn = 51,
+    /// In the VPN "tenant", with the addresses and the relay agents of [`Place::Plain`].
+    Tenant = 55,
     /// `name_suffix`, and 10.52.0.7 with a name for [`RESERVED_MAC`].
     Names = 52,
     /// One link with [`Place::Upstairs`].
@@ -107,6 +109,7 @@ vi-vendor-specific = { 4491 = { 1 = "0x0102" } }
 2 = "LONG""#,
     ),
     (Place::Vpn, "vpn = \"customer\""),
+    (Place::Tenant, "vpn = \"tenant\""),
     (
         Place::Names,
         r#"clients = { name_suffix = "site.example" }
@@ -132,13 +135,19 @@ domain-name-servers = ["192.0.2.53"]
 identifier = "PXEClient:exactly"
 options = { tftp-server-name = "tftp.example", domain-name-servers = ["192.0.2.54"] }
 
+[clients]
+vpn_option = ["customer"]
+
 [leasequery]
 permitted = ["127.0.0.0/8"]
 "#,
     );
     network += LOOPBACK_LINK;
     for (place, lines) in LINES {
-        let number = *place as u8;
+        let number = match place {
+            Place::Tenant => Place::Plain as u8,
+            place => *place as u8,
+        };
         let relays: Vec<String> =
             (1..=60).map(|host| format!("\"127.0.{number}.{host}\"")).collect();
         network += &format!(

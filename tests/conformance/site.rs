@@ -53,6 +53,13 @@ pools = ["10.17.1.0-10.17.255.250"]
 relays = [SECOND]
 options = { routers = ["10.17.0.1"] }
 
+# The same addresses and the same relay agents as the first link.
+[[subnet]]
+prefix = "10.16.0.0/16"
+vpn = "customer"
+pools = ["10.16.1.0-10.16.1.255"]
+relays = [FIRST]
+
 [leasequery]
 permitted = ["127.0.0.0/16"]
 "#;

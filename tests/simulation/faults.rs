@@ -1,7 +1,7 @@
 //! What goes wrong, and what operators do.
 
 use crate::members::{MEMBERS_LEN_MAX, Payload, Phase, Purpose, Voters};
-use crate::oracle::address_of;
+use crate::oracle::host_of;
 use crate::world::{LEASE_SECONDS, World, trace};
 use replication_ledger::{
     Authority, Batch, Bound, Command, JournalRecord, LedgerView, Lossy, MapTable, MemberId, Mode,
@@ -193,7 +193,8 @@ impl World {
     fn reset_any(&mut self) {
         let leaders = self.leaders();
         let Some(me) = self.draws.pick(&leaders).copied() else { return };
-        let address = address_of(1 + self.draws.below(9));
+        let vpn = self.any_vpn();
+        let address = host_of(vpn, 1 + self.draws.below(9));
         trace!(self, "an operator resets {address}");
         self.propose(me, vec![Command::Reset { address }], Purpose::Other);
     }
@@ -375,7 +376,7 @@ impl World {
         let lossy = (!pair).then_some(Lossy { lease_seconds_max: LEASE_SECONDS, authority_over });
         let all = self.all_applied(me);
         let unknown: Vec<Command> = self.members[me].unknown.values().flatten().cloned().collect();
-        let barred = self.barred(me);
+        let barred = self.barred_ranges(me);
         let member = &self.members[me];
         let planned = plan_assertion(&member.table, &all, id, &unknown, &barred, lossy);
         let Ok(assertion) = planned else { return };
@@ -411,17 +412,6 @@ impl World {
     fn adopt_lineage(&mut self, me: usize) {
         let member = &self.members[me];
         self.oracle.adopt(member.lineage, me, |index| member.term_at(index));
-    }
-
-    fn barred(&self, me: usize) -> Vec<replication_ledger::AddressRange> {
-        self.members[me]
-            .barred
-            .iter()
-            .map(|block| replication_ledger::AddressRange {
-                first: (block * crate::members::BLOCK_LEN).into(),
-                last: (block * crate::members::BLOCK_LEN + crate::members::BLOCK_LEN - 1).into(),
-            })
-            .collect()
     }
 
     /// The state after every entry of its log.

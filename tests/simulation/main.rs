@@ -7,7 +7,8 @@
 //! nothing else: `apply`, `Authority`, `EchoBook`, `Alone`, `Narrowing`, `plan_*` are what the server runs. Around them stands a toy of everything
 //! else, exact where the rules lean on it: an ordered log with terms, joint memberships, purging and images (raft.rs, images.rs), disks that
 //! lose what was not synced, links that lose, delay and reorder, clocks that drift and step, machines that sleep (faults.rs), clients that renew, move,
-//! release and come back (serving.rs), operators (faults.rs). The oracle (oracle.rs) sees what no member can: the true time and every reply that left.
+//! release and come back (serving.rs), operators (faults.rs). Addresses are those of three VPNs that overlap, and every client is known by one
+//! identifier in all of them. The oracle (oracle.rs) sees what no member can: the true time and every reply that left.
 //!
 //! **Rules.** After every step the invariants of section 6 are checked on what the step touched: 1 and 3 when a reply leaves, 2 at each election and
 //! at each entry that is applied the first time, 6 by samples. A run ends with everything mended: then the members must return, merge, converge and

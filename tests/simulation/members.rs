@@ -10,16 +10,16 @@ use crate::world::{MCLT_SECONDS, START_MILLIS};
 use replication_ledger::{
     Alone, Authority, Batch, BootTime, Command, EchoBook, JournalRecord, LedgerTable, MapTable,
     MemberId, Mode, Outcome, Role, Round, Session, SilentReason, StoredAuthority, Timestamp,
+    VpnAddress,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 pub(crate) const MEMBERS_LEN_MAX: usize = 12;
 /// Parts in which an image is sent.
 pub(crate) const IMAGE_PARTS: u8 = 3;
 /// Addresses per block of AV-Q8.
-pub(crate) const BLOCK_LEN: u32 = 4;
+pub(crate) const BLOCK_LEN: u64 = 4;
 
 /// Who votes: one set, or two while a change is under way. Learners are sent the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) enum Phase {
 /// What a proposal is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
-    Lease { client: usize, address: Ipv4Addr, lease_seconds: u32 },
+    Lease { client: usize, address: VpnAddress, lease_seconds: u32 },
     Restore,
     Other,
 }
@@ -79,7 +79,7 @@ pub(crate) struct Pending {
 pub(crate) struct WaitingReply {
     pub(crate) sequence: u64,
     pub(crate) client: usize,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: VpnAddress,
     pub(crate) lease_seconds: u32,
     pub(crate) asked: i64,
     pub(crate) answer_before: BootTime,
@@ -119,7 +119,7 @@ pub(crate) struct Member {
     /// The newest number ever used, of what is in the journal or was forgotten.
     pub(crate) journal_last: u64,
     pub(crate) session: Session,
-    pub(crate) marked: BTreeSet<u32>,
+    pub(crate) marked: BTreeSet<u64>,
     pub(crate) stored: Option<StoredAuthority>,
     pub(crate) image: (usize, MapTable),
     /// The log up to the image that was taken last.
@@ -147,7 +147,7 @@ pub(crate) struct Member {
     pub(crate) mode: Mode,
     pub(crate) authority: Authority,
     pub(crate) alone: Option<(Alone, usize, usize, u64)>,
-    pub(crate) barred: BTreeSet<u32>,
+    pub(crate) barred: BTreeSet<u64>,
     pub(crate) pending: BTreeMap<u64, Pending>,
     /// Its own commands whose outcome it does not know, by parcel.
     pub(crate) unknown: BTreeMap<u64, Vec<Command>>,

@@ -7,11 +7,17 @@
 //! the moment the reply leaves, as the rules for it do. A client that releases or declines gives up what it asked for
 //! before; a reply that comes later to an earlier question is not taken.
 
-use replication_ledger::{BindingState, ClientKey, JournalRecord, LedgerView, MapTable, Merged};
-use std::net::Ipv4Addr;
+use replication_ledger::{
+    BindingState, ClientKey, JournalRecord, LedgerView, MapTable, Merged, Octets, Vpn, VpnAddress,
+};
+use std::sync::LazyLock;
 
-/// Addresses are small numbers here.
-pub(crate) const ADDRESSES_LEN: usize = 16;
+/// How many VPNs there are; 0 is the global one. All have the same addresses.
+pub(crate) const VPNS_LEN: usize = 3;
+/// Addresses of one VPN; the lowest and the highest are in no pool and never reserved.
+pub(crate) const HOSTS_LEN: usize = 16;
+/// Addresses are small numbers here, those of one VPN behind those of another.
+pub(crate) const ADDRESSES_LEN: usize = VPNS_LEN * HOSTS_LEN;
 
 /// How early a promise may end by the log's time, in true milliseconds, because members' clocks differ.
 pub(crate) const CLOCK_ERROR_MILLIS: i64 = 4_000;
@@ -51,12 +57,36 @@ pub(crate) struct Oracle {
     pub(crate) conflicts: u64,
 }
 
-pub(crate) fn address_of(number: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, number as u8)
+/// In order of their numbers.
+static VPNS: LazyLock<[Vpn; VPNS_LEN]> = LazyLock::new(|| {
+    let named = |name: &str| Vpn::named(Octets::from([&[0], name.as_bytes()].concat()));
+    let mut vpns = [Vpn::GLOBAL, named("red"), named("blue")];
+    vpns.sort_by_key(Vpn::number);
+    vpns
+});
+
+/// One of the VPNs.
+pub(crate) fn vpn_of(position: usize) -> Vpn {
+    VPNS[position].clone()
 }
 
-fn number_of(address: Ipv4Addr) -> usize {
-    usize::from(address.octets()[3])
+/// An address of one of the VPNs.
+pub(crate) fn host_of(vpn: usize, host: usize) -> VpnAddress {
+    VpnAddress { vpn: VPNS[vpn].number(), ip: [10, 0, 0, host as u8].into() }
+}
+
+pub(crate) fn address_of(number: usize) -> VpnAddress {
+    host_of(number / HOSTS_LEN, number % HOSTS_LEN)
+}
+
+/// Which of the VPNs an address is in.
+pub(crate) fn position_of(address: VpnAddress) -> usize {
+    let of = |vpn: &Vpn| vpn.number() == address.vpn;
+    VPNS.iter().position(of).expect("there are no other VPNs here")
+}
+
+fn number_of(address: VpnAddress) -> usize {
+    position_of(address) * HOSTS_LEN + usize::from(address.ip.octets()[3])
 }
 
 impl Oracle {
@@ -65,7 +95,7 @@ impl Oracle {
     }
 
     /// Invariants 1 and 3: a reply with a promise leaves.
-    pub(crate) fn promised(&mut self, address: Ipv4Addr, promise: Promise) -> Result<(), String> {
+    pub(crate) fn promised(&mut self, address: VpnAddress, promise: Promise) -> Result<(), String> {
         let now = promise.made;
         self.promises += 1;
         self.alone += u64::from(matches!(promise.proof, Proof::Record { .. }));
@@ -83,7 +113,7 @@ impl Oracle {
     }
 
     /// The client gives up what it asked for until now.
-    pub(crate) fn given_up(&mut self, address: Ipv4Addr, client: &ClientKey, now: i64) {
+    pub(crate) fn given_up(&mut self, address: VpnAddress, client: &ClientKey, now: i64) {
         let live = &mut self.live[number_of(address)];
         live.retain(|known| known.over > now && !(known.client == *client && known.asked <= now));
     }
@@ -152,7 +182,7 @@ impl Oracle {
     /// A record came into a log: a conflict must be found where there is one, and nowhere else.
     pub(crate) fn merged(
         &mut self,
-        address: Ipv4Addr,
+        address: VpnAddress,
         client: &ClientKey,
         sequence: (usize, u64),
         merged: Merged,
@@ -267,10 +297,12 @@ impl Oracle {
         self.live[number].iter().filter(|known| known.over > now).max_by_key(|known| known.made)
     }
 
-    /// What a client may still believe to hold.
-    pub(crate) fn held_by(&self, client: &ClientKey, now: i64) -> Option<Ipv4Addr> {
-        let held = self.live.iter().enumerate().flat_map(|(number, live)| {
-            live.iter()
+    /// What a client may still believe to hold in one of the VPNs.
+    pub(crate) fn held_by(&self, client: &ClientKey, vpn: usize, now: i64) -> Option<VpnAddress> {
+        let numbers = vpn * HOSTS_LEN..(vpn + 1) * HOSTS_LEN;
+        let held = numbers.flat_map(|number| {
+            self.live[number]
+                .iter()
                 .filter(|known| known.client == *client && known.over > now)
                 .map(move |known| (known.made, number))
         });

@@ -1,7 +1,9 @@
 //! What a member does with the rules: its mode, its way back, what clients ask of it, what it proposes by itself.
 
 use crate::members::{BLOCK_LEN, Pending, Phase, Purpose, WaitingReply};
-use crate::oracle::{ADDRESSES_LEN, Promise, Proof, address_of};
+use crate::oracle::{
+    HOSTS_LEN, Promise, Proof, VPNS_LEN, address_of, host_of, position_of, vpn_of,
+};
 use crate::world::{
     CONTACT_LOST_AFTER_MILLIS, Client, ISOLATION_DELAY_MILLIS, LEASE_SECONDS, MARGIN_SECONDS,
     MCLT_SECONDS, PATIENCE_MILLIS, World, trace,
@@ -11,7 +13,8 @@ use replication_ledger::{
     AddressRange, Alone, Bind, Binding, BindingState, Bound, ClientKey, Command, LeaseTimes,
     LedgerView, MemberId, Mode, ModeFacts, Moment, NameWish, Naming, Narrowing, Octets, Outcome,
     Parcel, Prefix, Reservation, ReservationKey, Role, Session, Settings, Subnet, VoterStanding,
-    may_be_lost, may_bind, merged_sequence, plan_merges, planning, voter_standing,
+    VpnAddress, VpnRange, may_be_lost, may_bind, merged_sequence, plan_merges, planning,
+    voter_standing,
 };
 use std::net::Ipv4Addr;
 
@@ -107,7 +110,7 @@ impl World {
         &mut self,
         me: usize,
         client: usize,
-        address: Ipv4Addr,
+        address: VpnAddress,
         lease_seconds: u32,
         asked: i64,
         proof: Proof,
@@ -127,7 +130,7 @@ impl World {
             lineage: self.members[me].lineage,
             proof,
         };
-        if self.clients[client].gave_up_at >= asked {
+        if self.clients[client].gave_up_at[position_of(address)] >= asked {
             // It gave the address up after asking: the late reply is not taken.
             return;
         }
@@ -290,14 +293,13 @@ impl World {
         member.authority.bound(standing, member.holds_lost(member.id), mclt)
     }
 
-    fn barred_ranges(&self, me: usize) -> Vec<AddressRange> {
-        let blocks = self.members[me].barred.iter();
-        blocks
-            .map(|block| AddressRange {
-                first: (block * BLOCK_LEN).into(),
-                last: (block * BLOCK_LEN + BLOCK_LEN - 1).into(),
-            })
-            .collect()
+    pub(crate) fn barred_ranges(&self, me: usize) -> Vec<VpnRange> {
+        let range = |block: &u64| {
+            let VpnAddress { vpn, ip: first } = VpnAddress::from_bits(block * BLOCK_LEN);
+            let last = VpnAddress::from_bits(block * BLOCK_LEN + BLOCK_LEN - 1).ip;
+            VpnRange { vpn, first, last }
+        };
+        self.members[me].barred.iter().map(range).collect()
     }
 
     /// Draws up what the member may do alone, if its log or state has changed since.
@@ -373,6 +375,11 @@ impl World {
 
     /// A client asks this member for an address, or for the one that it has.
     pub(crate) fn client_asks(&mut self, me: usize, client: usize) {
+        let vpn = self.any_vpn();
+        self.client_asks_in(me, client, vpn);
+    }
+
+    pub(crate) fn client_asks_in(&mut self, me: usize, client: usize, vpn: usize) {
         if self.clients[client].quiet_until > self.now {
             return;
         }
@@ -385,13 +392,13 @@ impl World {
         };
         self.counts.asked[kind] += 1;
         let wild = !self.healed && self.draws.one_in(8);
-        let wild = wild.then(|| address_of(self.draws.below(ADDRESSES_LEN)));
+        let wild = wild.then(|| host_of(vpn, self.draws.below(HOSTS_LEN)));
         match self.members[me].mode {
             Mode::Quorum | Mode::Sole => {
-                let chosen = self.choose(me, client, wild, &self.members[me].table);
+                let chosen = self.choose(me, (client, vpn), wild, &self.members[me].table);
                 let Some(bind) = chosen else { return };
                 if self.members[me].table.is_free(bind.address) {
-                    let block = u32::from(bind.address) / BLOCK_LEN;
+                    let block = bind.address.to_bits() / BLOCK_LEN;
                     self.members[me].marked.insert(block);
                 }
                 self.counts.chosen += 1;
@@ -409,8 +416,8 @@ impl World {
                 let Some((alone, ..)) = &member.alone else { return };
                 let bind = match self.draws.clone().one_in(3) {
                     // What the rules refuse must not depend on what the view offers.
-                    true => self.choose(me, client, wild, &member.table),
-                    false => self.choose(me, client, wild, &alone.view(&member.table)),
+                    true => self.choose(me, (client, vpn), wild, &member.table),
+                    false => self.choose(me, (client, vpn), wild, &alone.view(&member.table)),
                 };
                 self.draws.below(3);
                 if let Some(bind) = bind {
@@ -421,24 +428,27 @@ impl World {
         }
     }
 
-    /// As the allocator does: the reserved address, the client's own, the one it believes to have, a free one. Or any address at all,
+    /// As the allocator does in one VPN: the reserved address, the client's own, the one it believes to have, a free one. Or any address at all,
     /// as no allocator would: what must not be promised is refused by the rules, not by whoever chooses.
     fn choose(
         &self,
         me: usize,
-        client: usize,
-        wild: Option<Ipv4Addr>,
+        (client, vpn): (usize, usize),
+        wild: Option<VpnAddress>,
         view: &impl LedgerView,
     ) -> Option<Bind> {
         let Client { key, hardware, .. } = &self.clients[client];
+        let number = host_of(vpn, 0).vpn;
         let id = self.members[me].id;
         let settings = &view.globals().settings;
         let reserved = settings
             .reservations()
-            .find(|r| r.key == ReservationKey::Hardware(*hardware))
-            .map(|reservation| reservation.address);
+            .find(|(address, r)| {
+                address.vpn == number && r.key == ReservationKey::Hardware(*hardware)
+            })
+            .map(|(address, _)| address);
         let wall = self.members[me].wall(self.now);
-        let usable = |address: &Ipv4Addr| {
+        let usable = |address: &VpnAddress| {
             let reservation = settings.reservation_of(*address).map(|r| &r.key);
             may_bind(
                 view,
@@ -450,15 +460,16 @@ impl World {
             .is_ok()
                 && view.may_offer(*address, key, wall)
         };
-        let own = view.bindings_of_client(key).filter(|b| b.state != BindingState::Free);
+        let own = view.bindings_of_client(key);
+        let own = own.filter(|b| b.address.vpn == number && b.state != BindingState::Free);
         let own = own.max_by_key(|b| (b.state == BindingState::Active, b.cltt)).map(|b| b.address);
-        let believed = self.oracle.held_by(key, self.now);
+        let believed = self.oracle.held_by(key, vpn, self.now);
         // Like the allocator's cursor, it does not always begin at the first.
-        let start = address_of(1 + (self.now / 7) as usize % 8);
-        let mut pools = settings.pools();
+        let start = host_of(vpn, 1 + (self.now / 7) as usize % 8).ip;
+        let mut pools = settings.pools().filter(|pool| pool.vpn == number);
         let free = || {
             pools.find_map(|pool| {
-                let rest = AddressRange { first: start.min(pool.last), last: pool.last };
+                let rest = pool.part(start.min(pool.last), pool.last);
                 view.next_free(id, rest).or_else(|| view.next_free(id, pool))
             })
         };
@@ -497,12 +508,13 @@ impl World {
     /// A client gives up what it has, at any member or into the void.
     pub(crate) fn client_gives_up(&mut self, me: usize, client: usize, declines: bool) {
         let key = self.clients[client].key.clone();
-        let Some(address) = self.oracle.held_by(&key, self.now) else { return };
+        let vpn = self.any_vpn();
+        let Some(address) = self.oracle.held_by(&key, vpn, self.now) else { return };
         trace!(self, "client {client} gives {address} up at member {me}");
         self.oracle.given_up(address, &key, self.now);
         let quiet = [0, 0, 500, 2 * PATIENCE_MILLIS][self.draws.below(4)];
         self.clients[client].quiet_until = self.now + quiet;
-        self.clients[client].gave_up_at = self.now;
+        self.clients[client].gave_up_at[vpn] = self.now;
         self.look(me);
         let quarantine_seconds = declines.then_some(40);
         match self.members[me].mode {
@@ -627,19 +639,40 @@ impl World {
 }
 
 fn settings(variant: usize) -> Settings {
-    let last = [8, 8, 5, 8, 7][variant % 5];
-    let reserved: &[(usize, u8)] = match variant % 5 {
-        0 | 2 => &[(9, 0)],
-        1 => &[(3, 1), (9, 0)],
-        3 => &[(9, 2)],
-        _ => &[],
-    };
-    let reservations = reserved.iter().map(|(address, client)| {
+    let mclt_seconds = if variant % 5 == 4 { MCLT_SECONDS / 2 } else { MCLT_SECONDS };
+    Settings {
+        mclt_seconds,
+        mclt_max_seconds: MCLT_SECONDS,
+        margin_seconds: MARGIN_SECONDS,
+        subnets: (0..VPNS_LEN).filter_map(|vpn| subnet(vpn, variant % 5)).collect(),
+        ..Settings::default()
+    }
+}
+
+/// The same addresses in every VPN: the global one and one other alike, a part of them in the third. One configuration lacks a VPN.
+fn subnet(vpn: usize, variant: usize) -> Option<Subnet> {
+    const NOWHERE: (usize, usize) = (1, 0);
+    const POOLS: [[(usize, usize); 5]; VPNS_LEN] = [
+        [(1, 8), (1, 8), (1, 5), (1, 8), (1, 7)],
+        [(1, 8), (1, 5), (1, 8), NOWHERE, (2, 8)],
+        [(3, 6), (3, 6), (3, 4), (3, 8), (2, 6)],
+    ];
+    // Addresses and clients.
+    const RESERVED: [[&[(usize, u8)]; 5]; VPNS_LEN] = [
+        [&[(9, 0)], &[(3, 1), (9, 0)], &[(9, 0)], &[(9, 2)], &[]],
+        [&[(9, 1)], &[(9, 0)], &[(3, 0), (9, 1)], &[], &[(9, 1)]],
+        [&[], &[], &[(5, 1)], &[(9, 0)], &[]],
+    ];
+    let (first, last) = POOLS[vpn][variant];
+    if (first, last) == NOWHERE {
+        return None;
+    }
+    let reservations = RESERVED[vpn][variant].iter().map(|(host, client)| {
         let hardware = replication_ledger::HardwareAddress::new(1, &[2, 0, 0, 0, 0, *client]);
-        Reservation::new(ReservationKey::Hardware(hardware), address_of(*address))
+        Reservation::new(ReservationKey::Hardware(hardware), host_of(vpn, *host).ip)
     });
-    let subnet = Subnet {
-        pools: vec![AddressRange { first: address_of(1), last: address_of(last) }],
+    Some(Subnet {
+        pools: vec![AddressRange { first: host_of(vpn, first).ip, last: host_of(vpn, last).ip }],
         lease: LeaseTimes {
             default_seconds: LEASE_SECONDS,
             min_seconds: 1,
@@ -647,14 +680,7 @@ fn settings(variant: usize) -> Settings {
             ..LeaseTimes::default()
         },
         reservations: reservations.collect(),
-        ..Subnet::new(Prefix { address: address_of(0), len: 24 })
-    };
-    let mclt_seconds = if variant % 5 == 4 { MCLT_SECONDS / 2 } else { MCLT_SECONDS };
-    Settings {
-        mclt_seconds,
-        mclt_max_seconds: MCLT_SECONDS,
-        margin_seconds: MARGIN_SECONDS,
-        subnets: vec![subnet],
-        ..Settings::default()
-    }
+        vpn: vpn_of(vpn),
+        ..Subnet::new(Prefix { address: host_of(vpn, 0).ip, len: [24, 24, 28][vpn] })
+    })
 }

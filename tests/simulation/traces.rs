@@ -9,10 +9,10 @@
 //! **Absent on purpose.** Knowledge of the broken rule: no story looks at [`replication_ledger::teeth`], and none says what is wrong.
 
 use crate::members::Purpose;
-use crate::oracle::{ADDRESSES_LEN, address_of};
+use crate::oracle::{ADDRESSES_LEN, VPNS_LEN, address_of, host_of};
 use crate::raft::Message;
 use crate::world::{World, trace};
-use replication_ledger::{AddressRange, Command, LedgerView, MemberId, Role};
+use replication_ledger::{Command, LedgerView, MemberId, Role};
 
 /// Which script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,9 @@ impl World {
         let mut all: Vec<usize> = (0..len).map(|step| (start + step) % len).collect();
         if !self.draws.one_in(4) {
             let now = self.now;
-            all.sort_by_key(|c| self.oracle.held_by(&self.clients[*c].key, now).is_some());
+            let holds =
+                |c: &usize, vpn| self.oracle.held_by(&self.clients[*c].key, vpn, now).is_some();
+            all.sort_by_key(|c| (0..VPNS_LEN).any(|vpn| holds(c, vpn)));
         }
         all.truncate(count);
         all
@@ -250,9 +252,8 @@ impl World {
         ];
         let servers = self.members[leader].table.globals().serving();
         for holder in self.members[leader].table.globals().holders.iter() {
-            let AddressRange { first, last } = holder.0;
             let owner = self.draws.pick(&servers).copied();
-            commands.push(Command::Grant { first, last, owner });
+            commands.push(Command::Grant { range: holder.0, owner });
         }
         self.propose(leader, commands, Purpose::Other);
     }
@@ -306,7 +307,8 @@ impl World {
         let leader = self.leader_now()?;
         self.busy_up_to(10);
         for _ in 0..1 + self.draws.below(4) {
-            let address = address_of(1 + self.draws.below(8));
+            let vpn = self.any_vpn();
+            let address = host_of(vpn, 1 + self.draws.below(8));
             self.propose(leader, vec![Command::Reset { address }], Purpose::Other);
         }
         for _ in 0..3 {

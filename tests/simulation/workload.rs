@@ -1,7 +1,7 @@
 //! The steps of a run: what is drawn next, how time passes, and how a run ends.
 
 use crate::members::{Member, Phase};
-use crate::oracle::ADDRESSES_LEN;
+use crate::oracle::VPNS_LEN;
 use crate::raft::Message;
 use crate::world::{World, trace};
 use replication_ledger::{LedgerView, Mode, Role, invariants};
@@ -197,7 +197,7 @@ impl World {
 
     /// Invariant 6 for one address.
     fn check_replies(&mut self) {
-        let number = self.draws.below(ADDRESSES_LEN);
+        let number = self.any_number();
         let Some(promise) = self.oracle.newest(number, self.now).cloned() else { return };
         if self.oracle.falsely_asserted || !self.members[promise.maker].awake(self.now) {
             return;
@@ -340,7 +340,7 @@ impl World {
             });
         self.check(checked);
         for client in 0..self.clients.len() {
-            self.check_served(client);
+            (0..VPNS_LEN).for_each(|vpn| self.check_served(client, vpn));
         }
     }
 
@@ -350,8 +350,8 @@ impl World {
         }
     }
 
-    /// A client that holds an address keeps it; one that holds none gets one if there is any.
-    fn check_served(&mut self, client: usize) {
+    /// A client that holds an address in a VPN keeps it.
+    fn check_served(&mut self, client: usize, vpn: usize) {
         self.clients[client].quiet_until = 0;
         let key = self.clients[client].key.clone();
         let serving: Vec<usize> = self
@@ -367,22 +367,26 @@ impl World {
         if replication_ledger::waits_for_unseen(globals) {
             return;
         }
-        let held = self.oracle.held_by(&key, self.now + 5_000);
+        let held = self.oracle.held_by(&key, vpn, self.now + 5_000);
         let kept_by_ledger = held.is_some_and(|address| {
             self.members[me].table.binding(address).is_some_and(|binding| {
                 binding.client == key && binding.state == replication_ledger::BindingState::Active
             }) && (globals.settings.in_pool(address))
                 && globals.settings.reservation_of(address).is_none()
         });
+        if !kept_by_ledger {
+            return;
+        }
         let before = self.oracle.promises;
-        self.client_asks(me, client);
+        self.client_asks_in(me, client, vpn);
         self.quiet_second();
         let served = self.oracle.promises > before;
-        if kept_by_ledger && !served {
+        if !served {
             self.fail(format!("client {client} asked member {me} for {held:?} in vain"));
         }
-        let now_held = self.oracle.held_by(&key, self.now + i64::from(self.lease_seconds) * 500);
-        if kept_by_ledger && served && now_held.is_none() {
+        let half = i64::from(self.lease_seconds) * 500;
+        let now_held = self.oracle.held_by(&key, vpn, self.now + half);
+        if served && now_held.is_none() {
             self.fail(format!("client {client} lost {held:?} at member {me}"));
         }
     }

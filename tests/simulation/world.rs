@@ -2,7 +2,7 @@
 
 use crate::draws::Draws;
 use crate::members::{MEMBERS_LEN_MAX, Member};
-use crate::oracle::Oracle;
+use crate::oracle::{HOSTS_LEN, Oracle, VPNS_LEN};
 use crate::raft::Message;
 use replication_ledger::{ClientKey, HardwareAddress, MemberId, Role};
 use std::collections::BTreeSet;
@@ -25,14 +25,14 @@ pub(crate) struct Envelope {
     pub(crate) message: Message,
 }
 
-/// A DHCP client.
+/// A DHCP client. It is known by the same identifier in every VPN.
 pub(crate) struct Client {
     pub(crate) key: ClientKey,
     pub(crate) hardware: HardwareAddress,
     /// It asks for nothing before this.
     pub(crate) quiet_until: i64,
-    /// When it last gave something up: replies to what it asked before are not taken.
-    pub(crate) gave_up_at: i64,
+    /// When it last gave something up, by VPN: replies to what it asked there before are not taken.
+    pub(crate) gave_up_at: [i64; VPNS_LEN],
     /// The member that it mostly asks.
     pub(crate) prefers: usize,
 }
@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) lease_seconds: u32,
     /// How often something goes wrong, in thousandths of the steps.
     pub(crate) trouble: usize,
+    /// The VPN in which most happens.
+    busy_vpn: usize,
     /// How many of ten passages of time are so short that nobody loses contact by them.
     pub(crate) calm: usize,
     /// Members forget what is in their images.
@@ -112,7 +114,7 @@ impl World {
                 key,
                 hardware,
                 quiet_until: 0,
-                gave_up_at: 0,
+                gave_up_at: [0; VPNS_LEN],
                 prefers: usize::from(number % 2),
             }
         });
@@ -127,6 +129,7 @@ impl World {
             loss_one_in: [5, 40, 1000, 1000][draws.below(4)],
             lease_seconds: [LEASE_SECONDS, LEASE_SECONDS, MCLT_SECONDS / 2][draws.below(3)],
             trouble: [2, 4, 8, 14][draws.below(4)],
+            busy_vpn: [0, 0, 1, 2][draws.below(4)],
             calm: [6, 9, 10, 10][draws.below(4)],
             purges: draws.one_in(2),
             oracle: Oracle::new(),
@@ -205,6 +208,16 @@ impl World {
             let position = self.draws.below(self.under_way.len());
             self.under_way.swap_remove(position);
         }
+    }
+
+    /// Mostly the busy one.
+    pub(crate) fn any_vpn(&mut self) -> usize {
+        if self.draws.one_in(4) { self.draws.below(VPNS_LEN) } else { self.busy_vpn }
+    }
+
+    /// The number of any address, mostly of the busy VPN.
+    pub(crate) fn any_number(&mut self) -> usize {
+        self.any_vpn() * HOSTS_LEN + self.draws.below(HOSTS_LEN)
     }
 
     /// Members that may do something now.

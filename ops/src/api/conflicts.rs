@@ -11,6 +11,7 @@ pub(super) async fn list<R: Replica>(State(api): State<Api<R>>) -> Json<Conflict
     Json(api.replica.read(|view| {
         let globals = view.globals();
         let newest_first = globals.conflict_events.iter().rev();
-        Conflicts { total: globals.conflicts, conflicts: newest_first.map(Conflict::of).collect() }
+        let shown = newest_first.map(|conflict| Conflict::of(conflict, globals));
+        Conflicts { total: globals.conflicts, conflicts: shown.collect() }
     }))
 }

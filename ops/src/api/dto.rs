@@ -1,5 +1,6 @@
 //! The JSON shapes of the admin API. They are a promise to scripts: fields are added, never renamed.
 
+use crate::config::vpn_of_number;
 use crate::replica::{MemberStatus, Status};
 use replication_ledger::{
     Binding, BindingState, Globals, MemberId, Mode, Octets, StandingBinding, Timestamp,
@@ -16,6 +17,8 @@ pub use super::dto_names::{Name, NamePage};
 pub struct Lease {
     /// The address.
     pub ip: Ipv4Addr,
+    /// Its VPN as network.toml names it, or `%` and the number of one whose name nobody knows; null for the global one.
+    pub vpn: Option<String>,
     /// active, expired, released, declined, reset or free.
     pub state: String,
     /// The client identifier in hexadecimal; null if the client sent none.
@@ -62,7 +65,8 @@ impl Lease {
             _ => 0,
         };
         Lease {
-            ip: binding.address,
+            ip: binding.address.ip,
+            vpn: vpn_of_number(globals, binding.address.vpn),
             state: binding.state.as_str().to_owned(),
             client_id: binding.client.identifier().map(hex),
             mac: binding.hardware.to_string(),
@@ -100,7 +104,7 @@ pub struct LeasePage {
     /// The bindings.
     pub leases: Vec<Lease>,
     /// What to send as `after` for the next page; null on the last one.
-    pub next: Option<Ipv4Addr>,
+    pub next: Option<String>,
 }
 
 /// The cluster as one member sees it.
@@ -313,6 +317,8 @@ pub struct Conflicts {
 pub struct Conflict {
     /// The address.
     pub ip: Ipv4Addr,
+    /// Its VPN, as in a lease; null for the global one.
+    pub vpn: Option<String>,
     /// When it was found, in seconds since 1970.
     pub found: u64,
     /// The log entry in which it was found.
@@ -352,9 +358,10 @@ pub struct Standing {
 
 impl Conflict {
     /// What a conflict looks like.
-    pub fn of(conflict: &replication_ledger::Conflict) -> Conflict {
+    pub fn of(conflict: &replication_ledger::Conflict, globals: &Globals) -> Conflict {
         Conflict {
-            ip: conflict.address,
+            ip: conflict.address.ip,
+            vpn: vpn_of_number(globals, conflict.address.vpn),
             found: conflict.at.seconds(),
             log_index: conflict.index,
             member: conflict.member.0,
@@ -388,6 +395,8 @@ fn end_of(until: Timestamp) -> Option<u64> {
 /// How much of every pool is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
+    /// Its VPN as network.toml names it; null for the global one.
+    pub vpn: Option<String>,
     /// Its prefix.
     pub prefix: String,
     /// The link that it shares; null if it has one of its own.

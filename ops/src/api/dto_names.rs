@@ -1,6 +1,7 @@
 //! The JSON shapes of names in DNS.
 
-use replication_ledger::{ClientNaming, NameEntry, Octets};
+use crate::config::vpn_of_number;
+use replication_ledger::{ClientNaming, Globals, NameEntry, Octets};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -13,8 +14,8 @@ pub struct NamePage {
     pub waiting: u64,
     /// By address.
     pub names: Vec<Name>,
-    /// The last address of this page, if there is another page.
-    pub next: Option<Ipv4Addr>,
+    /// What to send as `after` for the next page; null on the last one.
+    pub next: Option<String>,
 }
 
 /// What DNS should say of one address.
@@ -22,6 +23,8 @@ pub struct NamePage {
 pub struct Name {
     /// The address.
     pub ip: Ipv4Addr,
+    /// Its VPN, as in a lease; null for the global one.
+    pub vpn: Option<String>,
     /// Its name; null if it is to have none.
     pub name: Option<String>,
     /// The name is to lead to the address.
@@ -42,11 +45,12 @@ pub struct Name {
 
 impl Name {
     /// From the ledger's entry.
-    pub fn of(entry: &NameEntry) -> Name {
+    pub fn of(entry: &NameEntry, globals: &Globals) -> Name {
         let wanted = entry.wanted.as_ref().map(|wanted| &wanted.naming);
         let removing: Vec<String> = entry.to_remove().map(name_of).collect();
         Name {
-            ip: entry.address,
+            ip: entry.address.ip,
+            vpn: vpn_of_number(globals, entry.address.vpn),
             name: wanted.map(|wanted| text(&wanted.name)),
             forward: wanted.is_some_and(|wanted| wanted.forward),
             reverse: wanted.is_some_and(|wanted| wanted.reverse),

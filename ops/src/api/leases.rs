@@ -4,7 +4,7 @@ use super::dto::{Lease, LeasePage};
 use super::error::ApiError;
 use super::tokens::CallerName;
 use super::{Api, commit};
-use crate::config::value;
+use crate::config::{number_of_vpn, value, vpn_address, vpn_of_number};
 use crate::events;
 use crate::replica::{RelaySubOption, Replica};
 use crate::usage::{SCAN_LEN, following};
@@ -13,8 +13,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use replication_ledger::{
-    Binding, BindingState, ClientKey, Command, HardwareAddress, LedgerView, Octets, Outcome,
-    Prefix, Refusal, Timestamp,
+    AddressRange, Binding, BindingState, ClientKey, Command, HardwareAddress, LedgerView, Octets,
+    Outcome, Refusal, Timestamp, VpnAddress, VpnNumber,
 };
 use serde::Deserialize;
 use std::net::Ipv4Addr;
@@ -28,6 +28,7 @@ const PAGE_LEN_MAX: usize = 10_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LeaseQuery {
+    vpn: Option<String>,
     ip: Option<String>,
     mac: Option<String>,
     client_id: Option<String>,
@@ -44,12 +45,20 @@ pub(super) struct LeaseQuery {
 /// What to list. Everything that is given must hold.
 #[derive(Clone, Debug, Default)]
 struct Filter {
+    vpn: Option<VpnNumber>,
     ip: Option<Ipv4Addr>,
     hardware: Option<HardwareAddress>,
     client: Option<ClientKey>,
     sub_options: Vec<(RelaySubOption, Octets)>,
-    subnet: Option<Prefix>,
+    subnet: Option<AddressRange>,
     state: Option<BindingState>,
+}
+
+/// In which VPN the address of a path is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VpnQuery {
+    vpn: Option<String>,
 }
 
 pub(super) async fn list<R: Replica>(
@@ -58,8 +67,9 @@ pub(super) async fn list<R: Replica>(
 ) -> Result<Json<LeasePage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::BadRequest { reason: error.body_text() })?;
     let limit = query.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
-    let (filter, after) = parse(query).map_err(|reason| ApiError::BadRequest { reason })?;
-    let first = after.map_or(Some(Ipv4Addr::UNSPECIFIED), following);
+    let vpn = query.vpn.as_deref().map(|text| meant_vpn(&api, text)).transpose()?;
+    let (filter, after) = parse(query, vpn).map_err(|reason| ApiError::BadRequest { reason })?;
+    let first = after.map_or(Some(VpnAddress::FIRST), following);
     let Some(first) = first else {
         return Ok(Json(LeasePage { leases: Vec::new(), next: None }));
     };
@@ -76,23 +86,25 @@ pub(super) async fn list<R: Replica>(
 pub(super) async fn show<R: Replica>(
     State(api): State<Api<R>>,
     Path(ip): Path<String>,
+    query: Result<Query<VpnQuery>, QueryRejection>,
 ) -> Result<Json<Lease>, ApiError> {
-    let address = value::address(&ip).map_err(|reason| ApiError::BadRequest { reason })?;
+    let address = meant(&api, &ip, query)?;
     let now = api.now();
     let lease = api
         .replica
         .read(|view| view.binding(address).map(|binding| Lease::of(binding, view.globals(), now)));
-    lease.map(Json).ok_or_else(|| no_lease(address))
+    lease.map(Json).ok_or_else(|| no_lease(&api, address))
 }
 
 pub(super) async fn release<R: Replica>(
     State(api): State<Api<R>>,
     Extension(caller): Extension<CallerName>,
     Path(ip): Path<String>,
+    query: Result<Query<VpnQuery>, QueryRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let address = value::address(&ip).map_err(|reason| ApiError::BadRequest { reason })?;
+    let address = meant(&api, &ip, query)?;
     match commit(&api, Command::Reset { address }).await? {
-        Outcome::Refused(Refusal::NoSuchBinding) => Err(no_lease(address)),
+        Outcome::Refused(Refusal::NoSuchBinding) => Err(no_lease(&api, address)),
         Outcome::Refused(refusal) => Err(ApiError::Refused(refusal)),
         Outcome::Bound { .. } | Outcome::Done { .. } | Outcome::Merged(_) => {
             tracing::info!(event = events::ADMIN_CHANGE, caller = caller.0, what = "lease release", %address);
@@ -101,11 +113,33 @@ pub(super) async fn release<R: Replica>(
     }
 }
 
-fn no_lease(address: Ipv4Addr) -> ApiError {
-    ApiError::NotFound { what: format!("active lease of {address}") }
+fn meant<R: Replica>(
+    api: &Api<R>,
+    ip: &str,
+    query: Result<Query<VpnQuery>, QueryRejection>,
+) -> Result<VpnAddress, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::BadRequest { reason: error.body_text() })?;
+    let ip = value::address(ip).map_err(|reason| ApiError::BadRequest { reason })?;
+    let vpn = meant_vpn(api, &query.vpn.unwrap_or_default())?;
+    Ok(VpnAddress { vpn, ip })
 }
 
-fn parse(query: LeaseQuery) -> Result<(Filter, Option<Ipv4Addr>), String> {
+fn meant_vpn<R: Replica>(api: &Api<R>, text: &str) -> Result<VpnNumber, ApiError> {
+    let number = api.replica.read(|view| number_of_vpn(view.globals(), text));
+    number.map_err(|unknown| ApiError::NotFound { what: unknown.to_string() })
+}
+
+fn no_lease<R: Replica>(api: &Api<R>, address: VpnAddress) -> ApiError {
+    let settings = |view: &R::View<'_>| vpn_of_number(view.globals(), address.vpn);
+    let vpn = api.replica.read(settings);
+    let vpn = vpn.map(|vpn| format!(" in VPN {vpn}")).unwrap_or_default();
+    ApiError::NotFound { what: format!("active lease of {}{vpn}", address.ip) }
+}
+
+fn parse(
+    query: LeaseQuery,
+    vpn: Option<VpnNumber>,
+) -> Result<(Filter, Option<VpnAddress>), String> {
     fn read<T>(
         key: &str,
         text: Option<String>,
@@ -131,22 +165,24 @@ fn parse(query: LeaseQuery) -> Result<(Filter, Option<Ipv4Addr>), String> {
     };
     let client = |text: &str| value::hex(text).map(|octets| ClientKey::from_identifier(&octets));
     let filter = Filter {
+        vpn,
         ip: read("ip", query.ip, value::address)?,
         hardware: read("mac", query.mac, value::mac)?,
         client: read("client_id", query.client_id, client)?,
         sub_options,
-        subnet: read("subnet", query.subnet, value::prefix)?,
+        subnet: read("subnet", query.subnet, value::prefix)?.map(|prefix| prefix.range()),
         state: read("state", query.state, state)?,
     };
-    Ok((filter, read("after", query.after, value::address)?))
+    Ok((filter, read("after", query.after, vpn_address)?))
 }
 
 impl Filter {
     fn admits(&self, binding: &Binding) -> bool {
-        self.ip.is_none_or(|ip| ip == binding.address)
+        self.vpn.is_none_or(|vpn| vpn == binding.address.vpn)
+            && self.ip.is_none_or(|ip| ip == binding.address.ip)
             && self.hardware.is_none_or(|hardware| hardware == binding.hardware)
             && self.client.as_ref().is_none_or(|client| *client == binding.client)
-            && self.subnet.is_none_or(|subnet| subnet.contains(binding.address))
+            && self.subnet.is_none_or(|subnet| subnet.contains(binding.address.ip))
             && self.state.is_none_or(|state| state == binding.state)
             && self
                 .sub_options
@@ -154,12 +190,31 @@ impl Filter {
                 .all(|(which, octets)| binding.relay_sub_option(which.code()) == Some(&octets[..]))
     }
 
-    /// The few addresses that can match, in order, if a key of the filter leads to them.
-    fn candidates<R: Replica>(&self, replica: &R) -> Result<Option<Vec<Ipv4Addr>>, ApiError> {
-        if let Some(ip) = self.ip {
-            return Ok(Some(vec![ip]));
+    /// The first place from `at` on where a binding can lie that is admitted.
+    fn place_from(&self, at: VpnAddress) -> Option<VpnAddress> {
+        let all = AddressRange { first: Ipv4Addr::UNSPECIFIED, last: Ipv4Addr::BROADCAST };
+        let one = self.ip.map(|ip| AddressRange { first: ip, last: ip });
+        let range = one.or(self.subnet).unwrap_or(all);
+        let place = if range.last < at.ip {
+            // The same addresses may be in each VPN.
+            VpnAddress { vpn: VpnNumber(at.vpn.0.checked_add(1)?), ip: range.first }
+        } else {
+            VpnAddress { vpn: at.vpn, ip: at.ip.max(range.first) }
+        };
+        match self.vpn {
+            Some(vpn) if place.vpn < vpn => Some(VpnAddress { vpn, ip: range.first }),
+            Some(vpn) if vpn < place.vpn => None,
+            _ => Some(place),
         }
-        let mut found: Vec<Ipv4Addr> = if let Some(client) = &self.client {
+    }
+
+    /// The few addresses that can match, in order, if a key of the filter leads to them.
+    fn candidates<R: Replica>(&self, replica: &R) -> Result<Option<Vec<VpnAddress>>, ApiError> {
+        if self.ip.is_some() {
+            // The walk over the VPNs is short.
+            return Ok(None);
+        }
+        let mut found: Vec<VpnAddress> = if let Some(client) = &self.client {
             replica.read(|view| view.bindings_of_client(client).map(|b| b.address).collect())
         } else if let Some(hardware) = &self.hardware {
             replica.read(|view| view.bindings_of_hardware(hardware).map(|b| b.address).collect())
@@ -176,10 +231,11 @@ impl Filter {
 fn page<R: Replica>(
     replica: &R,
     filter: &Filter,
-    first: Ipv4Addr,
+    first: VpnAddress,
     limit: usize,
     now: Timestamp,
 ) -> Result<LeasePage, ApiError> {
+    // With the address of each, which is what the next page goes on from.
     let mut leases = Vec::new();
     match filter.candidates(replica)? {
         Some(candidates) => {
@@ -187,7 +243,7 @@ fn page<R: Replica>(
                 replica.read(|view| {
                     let bindings = chunk.iter().filter_map(|address| view.binding(*address));
                     let admitted = bindings.filter(|b| b.address >= first && filter.admits(b));
-                    leases.extend(admitted.map(|b| Lease::of(b, view.globals(), now)));
+                    leases.extend(admitted.map(|b| (b.address, Lease::of(b, view.globals(), now))));
                 });
                 if leases.len() > limit {
                     break;
@@ -199,29 +255,32 @@ fn page<R: Replica>(
     // One more than asked for shows that there is a next page.
     let more = leases.len() > limit;
     leases.truncate(limit);
-    let next = leases.last().filter(|_| more).map(|lease| lease.ip);
-    Ok(LeasePage { leases, next })
+    let next = leases.last().filter(|_| more).map(|(address, _)| address.to_string());
+    Ok(LeasePage { leases: leases.into_iter().map(|(_, lease)| lease).collect(), next })
 }
 
 fn scan<R: Replica>(
     replica: &R,
     filter: &Filter,
-    first: Ipv4Addr,
+    first: VpnAddress,
     limit: usize,
     now: Timestamp,
-    leases: &mut Vec<Lease>,
+    leases: &mut Vec<(VpnAddress, Lease)>,
 ) {
-    let range = filter.subnet.map(|subnet| subnet.range());
-    let mut next = Some(range.map_or(first, |range| range.first.max(first)));
+    let mut next = filter.place_from(first);
     while let Some(from) = next {
         next = replica.read(|view| {
             let mut last = None;
             for (position, binding) in view.bindings_from(from).take(SCAN_LEN).enumerate() {
-                if leases.len() > limit || range.is_some_and(|range| binding.address > range.last) {
+                if leases.len() > limit {
                     return None;
                 }
+                match filter.place_from(binding.address) {
+                    Some(place) if place == binding.address => {}
+                    elsewhere => return elsewhere,
+                }
                 if filter.admits(binding) {
-                    leases.push(Lease::of(binding, view.globals(), now));
+                    leases.push((binding.address, Lease::of(binding, view.globals(), now)));
                 }
                 last = (position + 1 == SCAN_LEN).then_some(binding.address);
             }

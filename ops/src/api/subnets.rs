@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::dto::{Pool, Subnet};
+use crate::config::vpn_text;
 use crate::replica::Replica;
 use crate::usage::{PoolUsage, usage};
 use axum::Json;
@@ -18,10 +19,15 @@ pub(super) async fn list<R: Replica>(State(api): State<Api<R>>) -> Json<Vec<Subn
     Json(api.replica.read(|view| {
         let subnets = view.globals().settings.subnets.iter();
         let shown = subnets.map(|subnet| Subnet {
+            vpn: vpn_text(&subnet.vpn),
             prefix: subnet.prefix.to_string(),
             network: subnet.network.clone(),
             reservations: subnet.reservations.len() as u64,
-            pools: pools.iter().filter(|pool| pool.subnet == subnet.prefix).map(show).collect(),
+            pools: pools
+                .iter()
+                .filter(|pool| subnet.range().contains(pool.pool.first_address()))
+                .map(show)
+                .collect(),
         });
         shown.collect()
     }))
@@ -30,7 +36,7 @@ pub(super) async fn list<R: Replica>(State(api): State<Api<R>>) -> Json<Vec<Subn
 fn show(usage: &PoolUsage) -> Pool {
     let states = BindingState::ALL.iter().zip(usage.states);
     Pool {
-        range: usage.pool.to_string(),
+        range: usage.pool.addresses().to_string(),
         size: usage.pool.size(),
         states: states.map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
         free: usage.free.iter().map(|(id, count)| (id.to_string(), *count)).collect(),

@@ -27,6 +27,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
+    /// In this VPN, "" for the global one; without it in all
+    #[arg(long, value_name = "NAME")]
+    vpn: Option<String>,
     /// This address
     #[arg(long)]
     ip: Option<Ipv4Addr>,
@@ -64,6 +67,9 @@ pub(crate) struct ListArguments {
 pub(crate) struct OneArguments {
     /// The address
     ip: Ipv4Addr,
+    /// Its VPN; without it the global one
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    vpn: String,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -82,6 +88,9 @@ pub(crate) struct ConflictsArguments {
 pub(crate) struct ReleaseArguments {
     /// The address
     ip: Ipv4Addr,
+    /// Its VPN; without it the global one
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    vpn: String,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -94,7 +103,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::List(arguments) => list(&arguments),
         Command::Show(arguments) => {
             let caller = Caller::new(&arguments.member)?;
-            let lease: dto::Lease = caller.get(&format!("/v1/leases/{}", arguments.ip))?;
+            let lease: dto::Lease = caller.get(&path_of(arguments.ip, &arguments.vpn))?;
             let mut listing = Listing::new(io::stdout().lock(), arguments.output.output);
             listing.page(&[lease])?;
             Ok(listing.finish()?)
@@ -108,16 +117,23 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
         Command::Release(arguments) => {
             let caller = Caller::new(&arguments.member)?;
-            let ip = arguments.ip;
+            let of = match arguments.vpn.is_empty() {
+                true => arguments.ip.to_string(),
+                false => format!("{} in VPN {}", arguments.ip, arguments.vpn),
+            };
             confirm(
                 arguments.yes,
-                &format!("The client of {ip} is not told: it goes on using it until it renews."),
+                &format!("The client of {of} is not told: it goes on using it until it renews."),
             )?;
-            caller.delete(&format!("/v1/leases/{ip}"))?;
-            println!("{ip} is released");
+            caller.delete(&path_of(arguments.ip, &arguments.vpn))?;
+            println!("{of} is released");
             Ok(())
         }
     }
+}
+
+fn path_of(ip: Ipv4Addr, vpn: &str) -> String {
+    format!("/v1/leases/{ip}?vpn={}", escape(vpn))
 }
 
 fn list(arguments: &ListArguments) -> Result<()> {
@@ -125,6 +141,7 @@ fn list(arguments: &ListArguments) -> Result<()> {
     let ip = arguments.ip.map(|ip| ip.to_string());
     let mut query = format!("limit={PAGE_LEN}");
     for (key, text) in [
+        ("vpn", &arguments.vpn),
         ("ip", &ip),
         ("mac", &arguments.mac),
         ("client_id", &arguments.client_id),
@@ -146,7 +163,7 @@ fn list(arguments: &ListArguments) -> Result<()> {
         let page: dto::LeasePage = caller.get(&format!("/v1/leases?{query}{after}"))?;
         listing.page(&page.leases)?;
         match page.next {
-            Some(next) => after = format!("&after={next}"),
+            Some(next) => after = format!("&after={}", escape(&next)),
             None => return Ok(listing.finish()?),
         }
     }
@@ -165,6 +182,7 @@ fn readable(hex: &str) -> String {
 impl Row for dto::Lease {
     const COLUMNS: &'static [&'static str] = &[
         "ip",
+        "vpn",
         "state",
         "mac",
         "client_id",
@@ -175,11 +193,13 @@ impl Row for dto::Lease {
         "giaddr",
         "member",
     ];
+    const RARE: &'static [&'static str] = &["vpn"];
 
     fn cells(&self) -> Vec<String> {
         let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
         vec![
             self.ip.to_string(),
+            or_empty(&self.vpn),
             self.state.clone(),
             self.mac.clone(),
             or_empty(&self.client_id),
@@ -196,6 +216,7 @@ impl Row for dto::Lease {
 impl Row for dto::Conflict {
     const COLUMNS: &'static [&'static str] = &[
         "ip",
+        "vpn",
         "found",
         "member",
         "session",
@@ -208,6 +229,7 @@ impl Row for dto::Conflict {
         "standing_expires",
         "standing_member",
     ];
+    const RARE: &'static [&'static str] = &["vpn"];
 
     fn cells(&self) -> Vec<String> {
         let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -215,6 +237,7 @@ impl Row for dto::Conflict {
         let standing = self.standing.as_ref();
         vec![
             self.ip.to_string(),
+            or_empty(&self.vpn),
             self.found.to_string(),
             self.member.to_string(),
             self.session.to_string(),

@@ -125,7 +125,10 @@ mod tests {
         check("config apply network.toml", Ok(()));
         check("config show", Ok(()));
         check("lease list --state active --remote-id x --output csv", Ok(()));
+        check("lease list --vpn red --ip 10.0.0.1", Ok(()));
         check("lease show 10.0.0.1", Ok(()));
+        check("lease show 10.0.0.1 --vpn 0x00000500000001", Ok(()));
+        check("lease release 10.0.0.1 --vpn red --yes", Ok(()));
         check("lease show ten", Err(ErrorKind::ValueValidation));
         check("lease release 10.0.0.1 --yes", Ok(()));
         check("names list --waiting --output csv", Ok(()));

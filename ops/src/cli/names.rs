@@ -1,6 +1,6 @@
 //! `leasehold names`: what DNS should say of addresses, and how far that is done.
 
-use super::caller::{Caller, Member};
+use super::caller::{Caller, Member, escape};
 use super::output::{Listing, Output, Row};
 use crate::api::dto;
 use anyhow::Result;
@@ -43,7 +43,7 @@ fn list(arguments: &ListArguments) -> Result<()> {
         let page: dto::NamePage = caller.get(&format!("/v1/names?{query}{after}"))?;
         listing.page(&page.names)?;
         match page.next {
-            Some(next) => after = format!("&after={next}"),
+            Some(next) => after = format!("&after={}", escape(&next)),
             None => return Ok(listing.finish()?),
         }
     }
@@ -51,7 +51,8 @@ fn list(arguments: &ListArguments) -> Result<()> {
 
 impl Row for dto::Name {
     const COLUMNS: &'static [&'static str] =
-        &["ip", "name", "records", "removing", "waiting", "result", "retry"];
+        &["ip", "vpn", "name", "records", "removing", "waiting", "result", "retry"];
+    const RARE: &'static [&'static str] = &["vpn"];
 
     fn cells(&self) -> Vec<String> {
         let records = match (self.forward, self.reverse) {
@@ -62,6 +63,7 @@ impl Row for dto::Name {
         };
         vec![
             self.ip.to_string(),
+            self.vpn.clone().unwrap_or_default(),
             self.name.clone().unwrap_or_default(),
             records.to_owned(),
             self.removing.join(" "),

@@ -29,6 +29,9 @@ pub(crate) trait Row: Serialize {
     /// Names of the columns, lower case.
     const COLUMNS: &'static [&'static str];
 
+    /// Those of them that a table leaves out until a row has something there.
+    const RARE: &'static [&'static str] = &[];
+
     /// One text per column; empty if there is nothing.
     fn cells(&self) -> Vec<String>;
 }
@@ -38,7 +41,8 @@ pub(crate) struct Listing<W> {
     out: W,
     form: Form,
     printed: usize,
-    widths: Vec<usize>,
+    /// Of each column of a table; none for one that is left out.
+    widths: Vec<Option<usize>>,
 }
 
 impl<W: Write> Listing<W> {
@@ -46,7 +50,8 @@ impl<W: Write> Listing<W> {
         Listing { out, form, printed: 0, widths: Vec::new() }
     }
 
-    /// Prints some rows. The widths of a table are those of the first page, which is wide enough for addresses.
+    /// Prints some rows. The widths of a table are those of the first page, which is wide enough for addresses. If a rare column has to
+    /// come in on a later page, the heading stands once more.
     pub(crate) fn page<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
         match self.form {
             Form::Table => self.table_page(rows),
@@ -65,13 +70,19 @@ impl<W: Write> Listing<W> {
 
     fn table_page<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
         let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
-        if self.widths.is_empty() {
-            let width = |column: usize, name: &str| {
-                let longest = cells.iter().map(|row| row[column].chars().count()).max();
-                longest.unwrap_or(0).max(name.len())
-            };
-            self.widths =
-                R::COLUMNS.iter().enumerate().map(|(column, name)| width(column, name)).collect();
+        let longest: Vec<usize> = (0..R::COLUMNS.len())
+            .map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+            .collect();
+        let known = |column: usize| self.widths.get(column).copied().flatten();
+        let columns = R::COLUMNS.iter().zip(longest).enumerate();
+        let widths: Vec<Option<usize>> = columns
+            .map(|(column, (name, longest))| match known(column) {
+                None if longest == 0 && R::RARE.contains(name) => None,
+                width => Some(width.unwrap_or_else(|| longest.max(name.len()))),
+            })
+            .collect();
+        if widths != self.widths {
+            self.widths = widths;
             let names: Vec<String> = R::COLUMNS.iter().map(|name| name.to_uppercase()).collect();
             self.table_line(&names)?;
         }
@@ -88,7 +99,9 @@ impl<W: Write> Listing<W> {
     fn table_line(&mut self, cells: &[String]) -> io::Result<()> {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(&self.widths) {
-            line.push_str(&format!("{cell:width$}  "));
+            if let Some(width) = width {
+                line.push_str(&format!("{cell:width$}  "));
+            }
         }
         writeln!(self.out, "{}", line.trim_end())
     }
@@ -140,6 +153,38 @@ mod tests {
         fn cells(&self) -> Vec<String> {
             vec![self.name.to_owned(), self.value.to_owned()]
         }
+    }
+
+    #[derive(Serialize)]
+    struct Rarely(Option<&'static str>, u8);
+
+    impl Row for Rarely {
+        const COLUMNS: &'static [&'static str] = &["rare", "number"];
+        const RARE: &'static [&'static str] = &["rare"];
+
+        fn cells(&self) -> Vec<String> {
+            vec![self.0.unwrap_or_default().to_owned(), self.1.to_string()]
+        }
+    }
+
+    #[test]
+    fn a_rare_column_stands_in_a_table_from_where_a_row_has_it() {
+        let check = |form: Form, pages: &[&[Rarely]], expected: &str| {
+            let mut out = Vec::new();
+            let mut listing = Listing::new(&mut out, form);
+            for page in pages {
+                listing.page(page).expect("memory takes it");
+            }
+            listing.finish().expect("memory takes it");
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        let (without, with) =
+            (&[Rarely(None, 1)][..], &[Rarely(None, 2), Rarely(Some("x"), 3)][..]);
+        check(Form::Table, &[without, without], "NUMBER\n1\n1\n");
+        check(Form::Table, &[with], "RARE  NUMBER\n-     2\nx     3\n");
+        let expected = "NUMBER\n1\nRARE  NUMBER\n-     2\nx     3\n-     1\n";
+        check(Form::Table, &[without, with, without], expected);
+        check(Form::Csv, &[without], "rare,number\n,1\n");
     }
 
     #[test]

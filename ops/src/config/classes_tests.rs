@@ -178,7 +178,7 @@ fn a_large_network_loads_and_is_right() {
     let settings = read(&text);
     assert_eq!((settings.classes.len(), settings.subnets.len()), (50, 500));
     assert_eq!(settings.reservations().count(), 20_000);
-    let address = "10.1.249.33".parse().expect("an address");
+    let address = replication_ledger::VpnAddress::global([10, 1, 249, 33].into());
     let found = settings.reservation_of(address).expect("it is reserved");
     assert_eq!(found.host_name.as_deref(), Some("h-499-33"));
     assert_eq!(found.key.to_string(), "mac 02:00:01:f9:00:21");

@@ -3,17 +3,14 @@
 use super::names::NameKeys;
 use super::section::Section;
 use super::value;
-use replication_ledger::{Authoritative, Boot, BootpService, ClientRules, Octets};
-use server_wire::{Format, Vss};
+use replication_ledger::{Authoritative, Boot, BootpService, ClientRules};
+use server_wire::Format;
 
 /// The most that a limit on addresses can say.
 const ADDRESSES_MAX: u64 = 65_535;
 /// Octets of the fields `sname` and `file`, with the NUL that ends a text (RFC 2131 section 2).
 const SNAME_LEN: usize = 64;
 const FILE_LEN: usize = 128;
-
-/// Octets of the longest VPN name that goes into a sub-option with its type.
-const VPN_NAME_LEN_MAX: usize = 254;
 
 /// Rules for clients as far as a section gives them.
 #[derive(Clone, Default)]
@@ -127,27 +124,6 @@ fn domain_name(text: &str) -> Result<String, String> {
         Format::DomainList.parse_text(&[text]).map_err(|_| wrong())?;
     }
     Ok(text.trim_end_matches('.').to_owned())
-}
-
-/// A VPN as the value of option 221: its name, or after "0x" its VPN-ID of seven octets (RFC 2685).
-pub(super) fn vpn(text: &str) -> Result<Octets, String> {
-    let mut value = Vec::new();
-    match text.strip_prefix("0x") {
-        Some(digits) => {
-            let octets = value::hex(digits)?;
-            let id: &[u8; 7] = octets[..]
-                .try_into()
-                .map_err(|_| format!("`{text}` is not a VPN-ID; it has seven octets"))?;
-            Vss::VpnId(id).encode(&mut value);
-        }
-        None if text.is_empty() || !text.is_ascii() || text.len() > VPN_NAME_LEN_MAX => {
-            return Err(format!(
-                "`{text}` is not the name of a VPN; write 1 to 254 ASCII characters"
-            ));
-        }
-        None => Vss::Name(text.as_bytes()).encode(&mut value),
-    }
-    Ok(value.into())
 }
 
 fn bootp(text: &str) -> Result<BootpService, String> {

@@ -156,7 +156,7 @@ fn bad_rules_are_refused_with_line_key_and_reason() {
     check(
         "[[subnet]]\nprefix = \"10.0.0.0/24\"\nnetwork = \"a\"\nvpn = \"red\"\n\
          [[subnet]]\nprefix = \"10.0.1.0/24\"\nnetwork = \"a\"",
-        &["n.toml:5: subnet[1]: 10.0.1.0/24 of network a is in another VPN than 10.0.0.0/24; \
+        &["n.toml:1: subnet[0]: 10.0.0.0/24 of network a is in another VPN than 10.0.1.0/24; \
          give both the same vpn or separate networks"],
     );
     check(
@@ -175,12 +175,13 @@ fn vpns_and_names_are_read() {
          vpn = \"red\"\n[[subnet]]\nprefix = \"10.0.0.0/24\"\nnetwork = \"a\"\n[[subnet]]\n\
          prefix = \"10.0.1.0/24\"\nvpn = \"0x00000500000001\"\n[[subnet]]\nprefix = \"10.0.2.0/24\"",
     );
-    let vpn = |position: usize| settings.subnets[position].vpn.as_deref();
-    assert_eq!(vpn(0), Some(&b"\0red"[..]));
+    // By the number of their VPN.
+    let vpn = |position: usize| settings.subnets[position].vpn.identifier();
+    assert_eq!(vpn(0), None);
     assert_eq!(vpn(1), Some(&[1, 0, 0, 5, 0, 0, 0, 1][..]));
-    assert_eq!(vpn(2), None);
+    assert_eq!(vpn(2), Some(&b"\0red"[..]));
     assert!(settings.reception.vss);
-    let rules = &settings.subnets[2].clients;
+    let rules = &settings.subnets[0].clients;
     assert_eq!((&rules.name_suffix[..], rules.fqdn), ("example.net", false));
     assert!(!read("[[subnet]]\nprefix = \"10.0.2.0/24\"").reception.vss);
 }

@@ -2,7 +2,10 @@
 
 use super::section::{Item, Section};
 use super::value;
-use replication_ledger::{DnsKey, DnsKeyAlgorithm, DnsSettings, DnsZone, Octets, Prefix};
+use super::vpns::Vpns;
+use replication_ledger::{
+    DnsKey, DnsKeyAlgorithm, DnsSettings, DnsZone, Octets, Prefix, VpnNumber,
+};
 use server_wire::Format;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -13,8 +16,8 @@ const REVERSE_ROOT: &[u8] = b"\x07in-addr\x04arpa\0";
 /// When a name that is somebody else's is tried again if the file does not say, in seconds.
 const CONFLICT_RETRY_SECONDS: u32 = 3600;
 
-/// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> DnsSettings {
+/// Reads the section. `vpns` are those that the file has named so far.
+pub(super) fn read<'a>(mut section: Section<'a>, vpns: &Vpns<'a>) -> DnsSettings {
     let mut settings = DnsSettings {
         forward: Vec::new(),
         reverse: Vec::new(),
@@ -31,14 +34,15 @@ pub(super) fn read(mut section: Section<'_>) -> DnsSettings {
     }
     let names = read_keys(section.take("key"), &mut settings);
     let zones = section.need("zone", "write [[dns.zone]] with name and servers");
-    let mut seen: Vec<(Octets, Item<'_>)> = Vec::new();
+    let mut seen: Vec<(DnsZone, Item<'_>)> = Vec::new();
     for item in zones.map(|zones| zones.items()).unwrap_or_default() {
-        let Some(zone) = read_zone(&item, &names) else { continue };
-        if let Some((_, first)) = seen.iter().find(|(name, _)| *name == zone.name) {
-            item.fail(format!("is the same zone as {}; join the two", first.path));
+        let Some(zone) = read_zone(&item, &names, vpns) else { continue };
+        let mut clashes = seen.iter().filter(|(known, _)| *known.name == *zone.name);
+        if let Some(said) = clashes.find_map(|(known, first)| clash(&zone, known, &first.path)) {
+            item.fail(said);
             continue;
         }
-        seen.push((zone.name.clone(), item.clone()));
+        seen.push((zone.clone(), item.clone()));
         match zone.name.strip_suffix(REVERSE_ROOT) {
             None => settings.forward.push(zone),
             Some(labels) => match covered(labels) {
@@ -50,10 +54,25 @@ pub(super) fn read(mut section: Section<'_>) -> DnsSettings {
             },
         }
     }
-    settings.forward.sort_by(|one, other| one.name.cmp(&other.name));
-    settings.reverse.sort_by_key(|(prefix, _)| *prefix);
+    settings.forward.sort_by(|one, other| (one.vpn, &one.name).cmp(&(other.vpn, &other.name)));
+    settings.reverse.sort_by_key(|(prefix, zone)| (zone.vpn, *prefix));
     section.finish();
     settings
+}
+
+/// What is wrong with two zones of one name. A server tells two such zones apart by the key of an update, if at all: what is one zone
+/// to it may not be two here, because the same address leads to one name only.
+fn clash(zone: &DnsZone, known: &DnsZone, place: &str) -> Option<String> {
+    if zone.vpn == known.vpn {
+        return Some(format!("is the same zone as {place}; join the two"));
+    }
+    let both = zone.servers.iter().find(|server| known.servers.contains(server));
+    both.filter(|_| zone.key == known.key).map(|server| {
+        format!(
+            "is the same zone at {server} as {place}, but of another VPN; give each VPN its own \
+             server, or its own key and view there"
+        )
+    })
 }
 
 /// Reads `[[dns.key]]`. Returns their names in their order.
@@ -84,7 +103,7 @@ fn read_keys(list: Option<Item<'_>>, settings: &mut DnsSettings) -> Vec<Octets> 
     settings.keys.iter().map(|key| key.name.clone()).collect()
 }
 
-fn read_zone(item: &Item<'_>, keys: &[Octets]) -> Option<DnsZone> {
+fn read_zone<'a>(item: &Item<'a>, keys: &[Octets], vpns: &Vpns<'a>) -> Option<DnsZone> {
     let mut section = item.section()?;
     let name = section.need("name", "write for example name = \"example.net\"");
     let name = name.and_then(|item| item.parse(wire_name));
@@ -95,6 +114,8 @@ fn read_zone(item: &Item<'_>, keys: &[Octets]) -> Option<DnsZone> {
         }
         item.parse_each(server)
     });
+    let vpn = section.take("vpn").and_then(|item| vpns.read(&item));
+    let vpn = vpn.map_or(VpnNumber::GLOBAL, |vpn| vpn.number());
     let key = section.take("key").map(|item| {
         let name = item.parse(wire_name)?;
         let place = keys.iter().position(|known| *known == name);
@@ -109,7 +130,7 @@ fn read_zone(item: &Item<'_>, keys: &[Octets]) -> Option<DnsZone> {
         None => None,
         Some(known) => Some(known?),
     };
-    Some(DnsZone { name: name?, servers: servers?, key })
+    Some(DnsZone { vpn, name: name?, servers: servers?, key })
 }
 
 /// A name of DNS in canonical wire format.

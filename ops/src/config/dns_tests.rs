@@ -1,5 +1,5 @@
 use crate::config::{network, without_secrets};
-use replication_ledger::{DnsKeyAlgorithm, NameRules, Prefix, Settings};
+use replication_ledger::{DnsKeyAlgorithm, NameRules, Prefix, Settings, Vpn, VpnNumber};
 
 const DNS: &str = r#"
 [dns]
@@ -68,6 +68,36 @@ fn zones_and_keys_are_read_and_sorted() {
 }
 
 #[test]
+fn each_vpn_may_have_zones_of_the_same_names() {
+    let zones = |red: &str, blue: &str| {
+        let zone = |name: &str, rest: &str| format!("[[dns.zone]]\nname = \"{name}\"\n{rest}\n");
+        let global = "servers = [\"192.0.2.53\"]";
+        ["example.net", "10.in-addr.arpa"]
+            .map(|name| [zone(name, global), zone(name, red), zone(name, blue)].concat())
+            .concat()
+    };
+    let red = "vpn = \"red\"\nservers = [\"192.0.2.54\"]";
+    // Another view of the server that red has too.
+    let blue = "vpn = \"blue\"\nkey = \"k\"\nservers = [\"192.0.2.55\", \"192.0.2.54\"]";
+    let key = "[[dns.key]]\nname = \"k\"\nsecret = \"c2VjcmV0\"\n";
+    let subnet = |vpn: &str| format!("[[subnet]]\nprefix = \"10.0.0.0/8\"\nvpn = \"{vpn}\"\n");
+    let subnets = ["red", "blue"].map(subnet).concat();
+    let settings = read(&format!("{key}{}{subnets}", zones(red, blue)));
+    let dns = settings.dns.expect("configured");
+    let number = |name: &[u8]| Vpn::named([&[0], name].concat().into()).number();
+    let (red, blue) = (number(b"red"), number(b"blue"));
+    let mut vpns = [VpnNumber::GLOBAL, red, blue];
+    vpns.sort();
+    assert_eq!(dns.forward.iter().map(|zone| zone.vpn).collect::<Vec<_>>(), vpns);
+    assert_eq!(dns.reverse.iter().map(|(_, zone)| zone.vpn).collect::<Vec<_>>(), vpns);
+    for vpn in vpns {
+        let forward = dns.forward_zone(vpn, b"\x01h\x07example\x03net\0").expect("its own");
+        assert_eq!(forward.vpn, vpn);
+    }
+    assert!(dns.forward_zone(number(b"green"), b"\x01h\x07example\x03net\0").is_none());
+}
+
+#[test]
 fn rules_for_names_count_key_by_key() {
     let settings = read(DNS);
     let everywhere =
@@ -110,6 +140,23 @@ fn what_is_wrong_is_said_and_never_a_secret() {
             "dns.zone[0].servers[0]: `ns` is not an address; write for example \"192.0.2.53\" or \
              \"192.0.2.53:53\"",
             "dns.zone[1]: is the same zone as dns.zone[0]; join the two",
+        ],
+    );
+    let zone = |rest: &str| format!("[[dns.zone]]\nname = \"10.in-addr.arpa\"\n{rest}\n");
+    check(
+        &[
+            zone("servers = [\"::1\"]"),
+            zone("servers = [\"1.2.3.4\"]\nvpn = \"red\""),
+            zone("servers = [\"1.2.3.4:53\", \"::2\"]\nvpn = \"blue\""),
+            zone("servers = [\"::3\"]\nvpn = \"blue\""),
+            zone("servers = [\"::4\"]\nvpn = \"\""),
+        ]
+        .concat(),
+        &[
+            "dns.zone[2]: is the same zone at 1.2.3.4:53 as dns.zone[1], but of another VPN; give \
+             each VPN its own server, or its own key and view there",
+            "dns.zone[4]: is the same zone as dns.zone[0]; join the two",
+            "dns.zone[4].vpn: `` is not the name of a VPN; write 1 to 254 ASCII characters",
         ],
     );
     for name in ["0/25.2.0.192.in-addr.arpa", "1.2.3.4.in-addr.arpa", "010.in-addr.arpa"] {

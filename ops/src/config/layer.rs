@@ -8,7 +8,8 @@ use super::options;
 use super::pools;
 use super::section::{Item, Section};
 use super::value;
-use replication_ledger::{Allocation, Boot, Octets, OptionValue, Settings, VendorClass};
+use super::vpns::Vpns;
+use replication_ledger::{Allocation, Boot, OptionValue, Settings, VendorClass, Vpn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -20,8 +21,10 @@ pub(super) struct Layer<'a> {
     pub(super) boot: Boot,
     /// Of networks and subnets; those for everybody stay apart, because they are sent to others.
     pub(super) options: Vec<OptionValue>,
-    /// The VPN that a network or subnet is in, none for the global one.
-    pub(super) vpn: Option<Octets>,
+    /// The VPN that a network or subnet is in.
+    pub(super) vpn: Vpn,
+    /// Those that the file has named so far.
+    pub(super) vpns: Rc<Vpns<'a>>,
     /// How a new address is chosen, if that is said.
     pub(super) allocation: Option<Allocation>,
     /// What the file calls options.
@@ -42,6 +45,7 @@ impl<'a> Layer<'a> {
         let lease = root.section("lease").map(LeaseKeys::read).unwrap_or_default();
         // Reported here and not once more for every subnet that inherits it.
         lease.check();
+        let vpns: Rc<Vpns<'a>> = Rc::default();
         let clients = root.section("clients").map(|mut section| {
             let reception = &mut settings.reception;
             let mut set = |key, rule: &mut bool| {
@@ -51,6 +55,10 @@ impl<'a> Layer<'a> {
             };
             set("short_messages", &mut reception.short_messages);
             set("subnet_selection", &mut reception.subnet_selection);
+            let chosen = section.take("vpn_option").map(|item| item.items()).unwrap_or_default();
+            let chosen = chosen.iter().filter_map(|item| vpns.read(item));
+            settings.reception.vpn_option = chosen.map(|vpn| vpn.number()).collect();
+            settings.reception.vpn_option.sort_unstable();
             ClientKeys::read(section)
         });
         let boot = root.section("boot").map(|section| clients::boot(section, &Boot::default()));
@@ -59,7 +67,8 @@ impl<'a> Layer<'a> {
             clients: clients.unwrap_or_default(),
             boot: boot.unwrap_or_default(),
             options: Vec::new(),
-            vpn: None,
+            vpn: Vpn::GLOBAL,
+            vpns,
             allocation: None,
             definitions: Rc::new(Definitions::read(root)),
             class_names: Rc::default(),
@@ -86,15 +95,15 @@ impl<'a> Layer<'a> {
         };
         let own = section.section("options").map(|keys| options::read(&keys, &self.definitions));
         let own = own.unwrap_or_default();
-        let vpn = section.take("vpn").and_then(|item| item.parse(clients::vpn));
-        let vpn = vpn.or_else(|| self.vpn.clone());
+        let vpn = section.take("vpn").and_then(|item| self.vpns.read(&item));
         let allocation = section.take("allocation").and_then(|item| item.parse(pools::allocation));
         Layer {
             lease,
             clients,
             boot,
             options: options::within(own, &self.options),
-            vpn,
+            vpn: vpn.unwrap_or_else(|| self.vpn.clone()),
+            vpns: Rc::clone(&self.vpns),
             allocation: allocation.or(self.allocation),
             definitions: Rc::clone(&self.definitions),
             class_names: Rc::clone(&self.class_names),

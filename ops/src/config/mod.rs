@@ -23,6 +23,7 @@ mod secrets;
 mod section;
 mod validate;
 pub mod value;
+mod vpns;
 
 pub use member::{
     AdminConfig, DhcpConfig, LeasequeryConfig, LogConfig, LogFormat, MemberConfig, PeerConfig,
@@ -31,6 +32,7 @@ pub use member::{
 pub use network::network;
 pub use problem::{InvalidFile, Problem};
 pub use secrets::without_secrets;
+pub use vpns::{UnknownVpn, number_of_vpn, vpn_address, vpn_of_number, vpn_text};
 
 #[cfg(test)]
 mod classes_tests;
@@ -38,3 +40,5 @@ mod classes_tests;
 mod clients_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vpns_tests;

@@ -13,8 +13,8 @@ use super::section::{Item, Section, parse};
 use super::validate;
 use super::value;
 use replication_ledger::{
-    Allocation, Boot, ClientRules, LeaseTimes, Octets, OptionValue, Prefix, Reservation,
-    ReservationKey, Settings, Subnet,
+    Allocation, Boot, ClientRules, LeaseTimes, OptionValue, Prefix, Reservation, ReservationKey,
+    Settings, Subnet, Vpn, VpnNumber,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -33,7 +33,7 @@ pub(super) struct SubnetDraft<'a> {
     pub(super) boot: Boot,
     pub(super) reservations: Vec<(Reservation, Item<'a>)>,
     pub(super) clients: ClientRules,
-    pub(super) vpn: Option<Octets>,
+    pub(super) vpn: Vpn,
 }
 
 /// Reads network.toml. `file` is its name in messages. The revision is that of no settings yet: 0.
@@ -67,11 +67,14 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     layer::check_used(&networks, &drafts);
     validate::subnets(&mut drafts);
     settings.subnets = drafts.into_iter().map(finish_subnet).collect();
-    settings.reception.vss = settings.subnets.iter().any(|subnet| subnet.vpn.is_some());
+    // They are sorted by the number of their VPN, of which the global one is the lowest.
+    let last = settings.subnets.last();
+    settings.reception.vss = last.is_some_and(|s| s.vpn.number() != VpnNumber::GLOBAL);
     if let Some(section) = root.section("leasequery") {
         settings.leasequery = leasequery::read(section);
     }
-    settings.dns = root.section("dns").map(|section| Box::new(dns::read(section)));
+    settings.dns = root.section("dns").map(|section| Box::new(dns::read(section, &cluster.vpns)));
+    cluster.vpns.check_used(&settings);
     root.finish();
     settings
 }

@@ -3,7 +3,7 @@
 use super::limits::EXPRESSION_RESERVATIONS_MAX;
 use super::network::SubnetDraft;
 use super::section::Item;
-use replication_ledger::{AddressRange, Prefix, ReservationKey};
+use replication_ledger::{AddressRange, Prefix, ReservationKey, VpnAddress, VpnNumber};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -12,9 +12,14 @@ const LEN_WITH_BROADCAST_MAX: u8 = 30;
 
 /// Sorts subnets, pools and reservations as the settings want them, and notes everything that clashes.
 pub(super) fn subnets(drafts: &mut [SubnetDraft<'_>]) {
-    drafts.sort_by_key(|draft| draft.prefix);
+    drafts.sort_by_key(|draft| (draft.vpn.number(), draft.prefix));
     let mut widest: Option<(Prefix, &Item<'_>)> = None;
+    let mut vpn = VpnNumber::GLOBAL;
     for draft in drafts.iter() {
+        if vpn != draft.vpn.number() {
+            // The same address may be leased in several VPNs (RFC 6607 section 7).
+            (vpn, widest) = (draft.vpn.number(), None);
+        }
         if let Some((prefix, item)) = widest
             && prefix.contains(draft.prefix.address)
         {
@@ -28,6 +33,7 @@ pub(super) fn subnets(drafts: &mut [SubnetDraft<'_>]) {
     }
     relays(drafts);
     vpns(drafts);
+    pings(drafts);
     for draft in drafts.iter_mut() {
         pools(draft);
         reservations(draft);
@@ -47,6 +53,18 @@ fn vpns(drafts: &[SubnetDraft<'_>]) {
                 draft.prefix, first.prefix
             ));
         }
+    }
+}
+
+/// A member has no way of its own into a VPN: who answers its pings lives in the global one.
+fn pings(drafts: &[SubnetDraft<'_>]) {
+    let in_vpns = drafts.iter().filter(|draft| draft.vpn.number() != VpnNumber::GLOBAL);
+    for draft in in_vpns.filter(|draft| draft.clients.ping_check_millis > 0) {
+        draft.item.fail(format!(
+            "{} is in a VPN, where ping_check can not look; write clients = {{ ping_check = \"0s\" }} \
+             in it or its network",
+            draft.prefix
+        ));
     }
 }
 
@@ -131,15 +149,18 @@ fn reservations(draft: &mut SubnetDraft<'_>) {
     draft.reservations.sort_by_key(|(reservation, _)| reservation.address);
 }
 
-/// A relay must lead to one link, whichever rule finds it.
+/// A relay must lead to one link of its VPN, whichever rule finds it.
 fn relays(drafts: &[SubnetDraft<'_>]) {
     let same_link = |one: &SubnetDraft<'_>, other: &SubnetDraft<'_>| {
-        one.prefix == other.prefix || (one.network.is_some() && one.network == other.network)
+        let (vpn, other_vpn) = (one.vpn.number(), other.vpn.number());
+        (vpn, one.prefix) == (other_vpn, other.prefix)
+            || (one.network.is_some() && one.network == other.network)
     };
-    let mut seen: BTreeMap<Ipv4Addr, (&SubnetDraft<'_>, &Item<'_>)> = BTreeMap::new();
+    let mut seen: BTreeMap<VpnAddress, (&SubnetDraft<'_>, &Item<'_>)> = BTreeMap::new();
     for draft in drafts {
+        let vpn = draft.vpn.number();
         for (relay, item) in &draft.relays {
-            if let Some((other, place)) = seen.get(relay) {
+            if let Some((other, place)) = seen.get(&VpnAddress { vpn, ip: *relay }) {
                 if !same_link(draft, other) {
                     item.fail(format!(
                         "{relay} is also a relay of another link, {}; remove one or give both \
@@ -149,11 +170,16 @@ fn relays(drafts: &[SubnetDraft<'_>]) {
                 }
                 continue;
             }
-            seen.insert(*relay, (draft, item));
-            // They are sorted by prefix; overlapping ones were noted.
-            let after = drafts.partition_point(|other| other.prefix.address <= *relay);
-            let around = after.checked_sub(1).map(|position| &drafts[position]);
-            let around = around.filter(|around| around.prefix.contains(*relay));
+            seen.insert(VpnAddress { vpn, ip: *relay }, (draft, item));
+            // They are sorted by VPN and prefix; overlapping ones were noted.
+            let before = |other: &SubnetDraft<'_>| {
+                (other.vpn.number(), other.prefix.address) <= (vpn, *relay)
+            };
+            let around = drafts.partition_point(before).checked_sub(1).map(|at| &drafts[at]);
+            let holds = |around: &&SubnetDraft<'_>| {
+                around.vpn.number() == vpn && around.prefix.contains(*relay)
+            };
+            let around = around.filter(holds);
             if let Some(around) = around.filter(|around| !same_link(draft, around)) {
                 item.fail(format!(
                     "{relay} lies in {} of {}, which is another link; give both subnets the same \

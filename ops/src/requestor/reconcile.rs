@@ -117,7 +117,7 @@ pub enum Merged {
 #[derive(Debug, Default)]
 pub struct Reconciler {
     keep_losers: bool,
-    vpns: Vec<Box<[u8]>>,
+    vpns: BTreeMap<Box<[u8]>, usize>,
     known: BTreeMap<(usize, Ipv4Addr), Known>,
 }
 
@@ -174,14 +174,12 @@ impl Reconciler {
         if Vss::decode(value) == Ok(Vss::Global) {
             return 0;
         }
-        let found = self.vpns.iter().position(|vpn| **vpn == *value);
-        found.map_or_else(
-            || {
-                self.vpns.push(value.into());
-                self.vpns.len()
-            },
-            |index| index + 1,
-        )
+        if let Some(number) = self.vpns.get(value) {
+            return *number;
+        }
+        let number = self.vpns.len() + 1;
+        self.vpns.insert(value.into(), number);
+        number
     }
 }
 

@@ -16,8 +16,8 @@ use crate::reuse;
 use crate::teeth::{Tooth, is_broken};
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
-    AddressRange, Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member,
-    MemberId, Octets, Parcel, ReservationKey, Role, Session, Settings, Stamp,
+    Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member, MemberId, Octets,
+    Parcel, ReservationKey, Role, Session, Settings, Stamp, VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -43,7 +43,7 @@ pub fn apply(table: &mut impl LedgerTable, index: u64, batch: Batch) -> Vec<Vec<
 pub fn may_bind(
     view: &impl LedgerView,
     sender: MemberId,
-    address: Ipv4Addr,
+    address: VpnAddress,
     client: &ClientKey,
     key: Option<&ReservationKey>,
 ) -> Result<Event, Refusal> {
@@ -57,7 +57,12 @@ pub fn may_bind(
     if reservation.is_none() && !globals.settings.in_pool(address) {
         return Err(Refusal::NoPool);
     }
-    if let Some(binding) = view.binding(address) {
+    // The same address of another VPN is another promise.
+    let named = match is_broken(Tooth::VpnOfBindingIgnored) {
+        true => VpnAddress::global(address.ip),
+        false => address,
+    };
+    if let Some(binding) = view.binding(named) {
         match binding.state {
             BindingState::Free => {}
             BindingState::Declined => return Err(Refusal::Declined),
@@ -116,12 +121,8 @@ impl<T: LedgerTable> Applying<'_, T> {
             Command::Reset { address } => self.reset(address),
             Command::Expire { addresses } => Ok(self.each(&addresses, Self::expire)),
             Command::Free { addresses } => Ok(self.each(&addresses, Self::free)),
-            Command::Disown { first, last } => {
-                self.disown(sender, session, AddressRange { first, last })
-            }
-            Command::Grant { first, last, owner } => {
-                self.grant(AddressRange { first, last }, owner)
-            }
+            Command::Disown { range } => self.disown(sender, session, range),
+            Command::Grant { range, owner } => self.grant(range, owner),
             Command::Enroll { member, name, role, server_identifier } => {
                 self.enroll(member, name, role, server_identifier)
             }
@@ -210,7 +211,7 @@ impl<T: LedgerTable> Applying<'_, T> {
     // [AV-I3] As for a merged release: it ends only the very promise it was made for.
     fn end_for_client(
         &mut self,
-        address: Ipv4Addr,
+        address: VpnAddress,
         client: &ClientKey,
         base_index: u64,
         event: Event,
@@ -239,7 +240,7 @@ impl<T: LedgerTable> Applying<'_, T> {
     }
 
     /// Ends a promise from outside. `until` stays: the client was not asked, so its promise is over only then.
-    fn reset(&mut self, address: Ipv4Addr) -> Applied {
+    fn reset(&mut self, address: VpnAddress) -> Applied {
         let (index, stamp) = (self.index, self.stamp);
         let reset = self.table.amend(address, |binding| {
             let ended = binding.advance(Event::Reset, stamp.latest);
@@ -252,7 +253,7 @@ impl<T: LedgerTable> Applying<'_, T> {
         self.ended(address, reset)
     }
 
-    fn ended(&mut self, address: Ipv4Addr, ended: Option<bool>) -> Applied {
+    fn ended(&mut self, address: VpnAddress, ended: Option<bool>) -> Applied {
         if ended != Some(true) {
             return Err(Refusal::NoSuchBinding);
         }
@@ -260,14 +261,18 @@ impl<T: LedgerTable> Applying<'_, T> {
         Ok(Outcome::Done { count: 1 })
     }
 
-    fn each(&mut self, addresses: &[Ipv4Addr], one: fn(&mut Self, Ipv4Addr) -> bool) -> Outcome {
+    fn each(
+        &mut self,
+        addresses: &[VpnAddress],
+        one: fn(&mut Self, VpnAddress) -> bool,
+    ) -> Outcome {
         let changed = addresses.iter().filter(|address| one(self, **address)).count();
         Outcome::Done { count: changed as u64 }
     }
 
     /// Ends a promise or a quarantine that is over.
     // [AV-Q6] Ends are judged by the slowest clock, so that no client believes longer than we do.
-    fn expire(&mut self, address: Ipv4Addr) -> bool {
+    fn expire(&mut self, address: VpnAddress) -> bool {
         let (index, stamp) = (self.index, self.stamp);
         let expired = self.table.amend(address, |binding| {
             if binding.until > stamp.earliest {
@@ -286,7 +291,7 @@ impl<T: LedgerTable> Applying<'_, T> {
 
     /// Second step of reuse.
     // [AV-Q4] Only once everybody knows the end, and never before the client's promise is over.
-    fn free(&mut self, address: Ipv4Addr) -> bool {
+    fn free(&mut self, address: VpnAddress) -> bool {
         let (index, stamp) = (self.index, self.stamp);
         let Some(binding) = self.table.binding(address) else { return false };
         let settled = reuse::settled_everywhere(self.table.globals(), binding.end_index);
@@ -307,7 +312,7 @@ impl<T: LedgerTable> Applying<'_, T> {
 
     /// First step of a move of free space.
     // [AV-Q5] By the owner itself, which knows its offers, or for an owner whose authority is over.
-    fn disown(&mut self, sender: MemberId, session: Session, range: AddressRange) -> Applied {
+    fn disown(&mut self, sender: MemberId, session: Session, range: VpnRange) -> Applied {
         let globals = self.table.globals();
         let mine = self.check_session(sender, session).is_ok();
         let owned: Vec<_> = globals
@@ -336,14 +341,14 @@ impl<T: LedgerTable> Applying<'_, T> {
 
     /// Second step of a move of free space; to nobody for what is reserved or in no pool any more.
     // [AV-Q5] Only once the old owner (every server, if any might have promised it) has settled the first step.
-    fn grant(&mut self, range: AddressRange, owner: Option<MemberId>) -> Applied {
+    fn grant(&mut self, range: VpnRange, owner: Option<MemberId>) -> Applied {
         let globals = self.table.globals();
         if let Some(owner) = owner
             && !globals.members.get(&owner).is_some_and(Member::serves)
         {
             return Err(Refusal::NotServer);
         }
-        let ready: Vec<AddressRange> = globals
+        let ready: Vec<VpnRange> = globals
             .holders
             .within(range)
             .filter(|(_, holder)| match holder {
@@ -369,7 +374,7 @@ impl<T: LedgerTable> Applying<'_, T> {
     }
 
     /// Hands over one range whose old owner let go, reserved addresses and addresses outside pools apart.
-    fn give(&mut self, range: AddressRange, owner: Option<MemberId>) -> u64 {
+    fn give(&mut self, range: VpnRange, owner: Option<MemberId>) -> u64 {
         let parts = configure::parts(&self.table.globals().settings, range);
         let mut count = 0;
         for (part, kind) in parts {

@@ -1,6 +1,6 @@
 //! The record of one address, and the table of what may happen to it.
 
-use crate::{ClientKey, HardwareAddress, MemberId, Octets, Timestamp};
+use crate::{ClientKey, HardwareAddress, MemberId, Octets, Timestamp, VpnAddress};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -67,7 +67,7 @@ const AGENT_REMOTE_ID: u8 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The address.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// Where it stands.
     pub state: BindingState,
     /// The client that holds it or held it last.

@@ -1,6 +1,6 @@
 //! What an operator decides about clients where the documents leave the choice to the site.
 
-use crate::{NameRules, Octets, OptionValue};
+use crate::{NameRules, Octets, OptionValue, VpnNumber};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -104,7 +104,7 @@ pub struct VendorClass {
 }
 
 /// What is decided about a message before its subnet is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reception {
     /// Messages below 300 octets are answered too (RFC 1542 section 2.1 wants them discarded).
     pub short_messages: bool,
@@ -112,10 +112,17 @@ pub struct Reception {
     pub subnet_selection: bool,
     /// Some subnet is in a VPN of its own, so virtual subnet selection is supported (RFC 6607 section 7).
     pub vss: bool,
+    /// VPNs that a client may choose by option 221 where its relay names none; ascending. Of others the option says nothing.
+    pub vpn_option: Vec<VpnNumber>,
 }
 
 impl Default for Reception {
     fn default() -> Self {
-        Reception { short_messages: true, subnet_selection: true, vss: false }
+        Reception {
+            short_messages: true,
+            subnet_selection: true,
+            vss: false,
+            vpn_option: Vec::new(),
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, NameVerdict, NameWish,
-    Octets, PartnerDown, ReservationKey, Role, Session, Settings, Timestamp, Version,
+    Octets, PartnerDown, ReservationKey, Role, Session, Settings, Timestamp, Version, VpnAddress,
+    VpnRange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -11,7 +12,7 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// What is promised.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// To whom.
     pub client: ClientKey,
     /// The client's hardware address.
@@ -40,7 +41,7 @@ pub enum Command {
     /// The client gives its address up.
     Release {
         /// Which address.
-        address: Ipv4Addr,
+        address: VpnAddress,
         /// The client that holds it.
         client: ClientKey,
         /// The promise that it gives up: [`crate::Binding::changed_index`] as the sender saw it.
@@ -49,7 +50,7 @@ pub enum Command {
     /// The client found its address in use.
     Decline {
         /// Which address.
-        address: Ipv4Addr,
+        address: VpnAddress,
         /// The client that held it.
         client: ClientKey,
         /// The promise that it gives up: [`crate::Binding::changed_index`] as the sender saw it.
@@ -60,31 +61,27 @@ pub enum Command {
     /// An operator ends a promise.
     Reset {
         /// Which address.
-        address: Ipv4Addr,
+        address: VpnAddress,
     },
     /// Promises and quarantines that are over by the log's time; others in the list are left alone.
     Expire {
         /// Which addresses.
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<VpnAddress>,
     },
     /// Ended bindings of which everybody knows; others in the list are left alone.
     Free {
         /// Which addresses.
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<VpnAddress>,
     },
     /// First step of a move of free space: by its owner, or by the leader for an owner whose authority is over.
     Disown {
-        /// First address.
-        first: Ipv4Addr,
-        /// Last address.
-        last: Ipv4Addr,
+        /// Which addresses.
+        range: VpnRange,
     },
     /// Second step: to its new owner, or to nobody (reserved, or no longer in any pool).
     Grant {
-        /// First address.
-        first: Ipv4Addr,
-        /// Last address.
-        last: Ipv4Addr,
+        /// Which addresses.
+        range: VpnRange,
         /// The new owner.
         owner: Option<MemberId>,
     },
@@ -152,7 +149,7 @@ pub enum Command {
     /// What came of an attempt to bring DNS up to date; nothing if that is no longer what is to be done.
     ConcludeNames {
         /// Which address.
-        address: Ipv4Addr,
+        address: VpnAddress,
         /// For what it was done: [`crate::NameEntry::serial`] as the sender saw it.
         serial: u64,
         /// What came of it.

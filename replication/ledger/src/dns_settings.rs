@@ -1,9 +1,9 @@
 //! Where names of clients go: zones, their servers and keys, and whose names.
 
-use crate::{Octets, Prefix};
+use crate::{Octets, Prefix, VpnAddress, VpnNumber};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// How updates of a zone are signed (RFC 8945 section 6). HMAC-MD5 is not among them: it is no longer to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ impl fmt::Debug for DnsKey {
 /// A zone that takes updates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsZone {
+    /// The VPN whose addresses it is for: those of others never come into it.
+    pub vpn: VpnNumber,
     /// Its name in canonical wire format (RFC 4034 section 6.2).
     pub name: Octets,
     /// Servers that take its updates, tried in this order.
@@ -70,9 +72,9 @@ pub struct DnsZone {
 /// Dynamic updates of DNS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsSettings {
-    /// Zones in which names of clients lie, sorted by their octets.
+    /// Zones in which names of clients lie, sorted by VPN and by the octets of their names.
     pub forward: Vec<DnsZone>,
-    /// Zones of addresses (in-addr.arpa) with what they cover, sorted by prefix.
+    /// Zones of addresses (in-addr.arpa) with what they cover, sorted by VPN and prefix.
     pub reverse: Vec<(Prefix, DnsZone)>,
     /// Keys that zones use.
     pub keys: Vec<DnsKey>,
@@ -84,25 +86,28 @@ pub struct DnsSettings {
 const REVERSE_LENS: [u8; 4] = [24, 16, 8, 0];
 
 impl DnsSettings {
-    /// The zone that this name lies in: the one with the longest name. A zone's own name does not lie in it, because it is no client's.
+    /// The zone of this VPN that this name lies in: the one with the longest name. A zone's own name does not lie in it, because it is no client's.
     /// `name` is in canonical wire format.
-    pub fn forward_zone(&self, name: &[u8]) -> Option<&DnsZone> {
+    pub fn forward_zone(&self, vpn: VpnNumber, name: &[u8]) -> Option<&DnsZone> {
         let mut rest = name;
         while let [len @ 1..=63, tail @ ..] = rest {
             rest = tail.get(usize::from(*len)..)?;
-            if let Ok(found) = self.forward.binary_search_by(|zone| zone.name[..].cmp(rest)) {
+            let place = |zone: &DnsZone| (zone.vpn, &zone.name[..]).cmp(&(vpn, rest));
+            if let Ok(found) = self.forward.binary_search_by(place) {
                 return self.forward.get(found);
             }
         }
         None
     }
 
-    /// The smallest zone of addresses that covers this one.
-    pub fn reverse_zone(&self, address: Ipv4Addr) -> Option<&DnsZone> {
+    /// The smallest zone of addresses of its VPN that covers this one.
+    pub fn reverse_zone(&self, address: VpnAddress) -> Option<&DnsZone> {
         REVERSE_LENS.iter().find_map(|len| {
-            let mask = Prefix { address, len: *len }.mask();
-            let prefix = Prefix { address: address & mask, len: *len };
-            let found = self.reverse.binary_search_by_key(&prefix, |(covered, _)| *covered).ok()?;
+            let mask = Prefix { address: address.ip, len: *len }.mask();
+            let place = (address.vpn, Prefix { address: address.ip & mask, len: *len });
+            let found =
+                self.reverse.binary_search_by_key(&place, |(covered, zone)| (zone.vpn, *covered));
+            let found = found.ok()?;
             self.reverse.get(found).map(|(_, zone)| zone)
         })
     }
@@ -162,6 +167,8 @@ impl NameRules {
 mod tests {
     use super::*;
 
+    const RED: VpnNumber = VpnNumber(7);
+
     fn wire(name: &str) -> Octets {
         let mut octets = Vec::new();
         for label in name.split('.').filter(|label| !label.is_empty()) {
@@ -173,16 +180,19 @@ mod tests {
     }
 
     fn settings() -> DnsSettings {
-        let zone = |name: &str| DnsZone { name: wire(name), servers: Vec::new(), key: None };
+        let of = |vpn, name: &str| DnsZone { vpn, name: wire(name), servers: vec![], key: None };
+        let zone = |name: &str| of(VpnNumber::GLOBAL, name);
         let mut forward = ["example.net", "lab.example.net", "test"].map(zone).to_vec();
-        forward.sort_by(|a, b| a.name.cmp(&b.name));
+        forward.extend(["example.net", "red.test"].map(|name| of(RED, name)));
+        forward.sort_by(|a, b| (a.vpn, &a.name).cmp(&(b.vpn, &b.name)));
         let prefix = |a: [u8; 4], len| Prefix { address: a.into(), len };
         let mut reverse = vec![
             (prefix([10, 0, 0, 0], 8), zone("10.in-addr.arpa")),
             (prefix([10, 1, 2, 0], 24), zone("2.1.10.in-addr.arpa")),
             (prefix([192, 0, 2, 0], 24), zone("2.0.192.in-addr.arpa")),
         ];
-        reverse.sort_by_key(|(prefix, _)| *prefix);
+        reverse.push((prefix([10, 1, 0, 0], 16), of(RED, "1.10.in-addr.arpa")));
+        reverse.sort_by_key(|(prefix, zone)| (zone.vpn, *prefix));
         DnsSettings { forward, reverse, keys: Vec::new(), conflict_retry_seconds: 3600 }
     }
 
@@ -190,7 +200,8 @@ mod tests {
     fn a_name_lies_in_the_longest_zone_and_no_zone_in_itself() {
         let settings = settings();
         let check = |name: &str, zone: Option<&str>| {
-            let found = settings.forward_zone(&wire(name)).map(|zone| &zone.name);
+            let found =
+                settings.forward_zone(VpnNumber::GLOBAL, &wire(name)).map(|zone| &zone.name);
             assert_eq!(found, zone.map(wire).as_ref(), "{name}");
         };
         check("a.example.net", Some("example.net"));
@@ -202,15 +213,37 @@ mod tests {
         check("a.nexample.net", None);
         check("a", None);
         check("", None);
-        assert_eq!(settings.forward_zone(&[9, b'a']), None, "cut short");
-        assert_eq!(settings.forward_zone(&[]), None);
+        assert_eq!(settings.forward_zone(VpnNumber::GLOBAL, &[9, b'a']), None, "cut short");
+        assert_eq!(settings.forward_zone(VpnNumber::GLOBAL, &[]), None);
+    }
+
+    #[test]
+    fn names_and_addresses_of_a_vpn_lie_in_its_zones_alone() {
+        let settings = settings();
+        let check = |vpn, name: &str, zone: Option<&str>| {
+            let found = settings.forward_zone(vpn, &wire(name)).map(|zone| &zone.name);
+            assert_eq!(found, zone.map(wire).as_ref(), "{name}");
+        };
+        check(RED, "a.lab.example.net", Some("example.net"));
+        check(RED, "a.red.test", Some("red.test"));
+        check(RED, "a.test", None);
+        check(VpnNumber::GLOBAL, "a.red.test", Some("test"));
+        check(VpnNumber(8), "a.example.net", None);
+        let check = |vpn, address: [u8; 4], zone: Option<&str>| {
+            let found = settings.reverse_zone(VpnAddress { vpn, ip: address.into() });
+            assert_eq!(found.map(|zone| &zone.name), zone.map(wire).as_ref(), "{address:?}");
+        };
+        check(RED, [10, 1, 2, 3], Some("1.10.in-addr.arpa"));
+        check(RED, [10, 2, 2, 3], None);
+        check(VpnNumber(8), [10, 1, 2, 3], None);
     }
 
     #[test]
     fn an_address_lies_in_the_smallest_zone() {
         let settings = settings();
         let check = |address: [u8; 4], zone: Option<&str>| {
-            let found = settings.reverse_zone(address.into()).map(|zone| &zone.name);
+            let found =
+                settings.reverse_zone(VpnAddress::global(address.into())).map(|zone| &zone.name);
             assert_eq!(found, zone.map(wire).as_ref(), "{address:?}");
         };
         check([10, 1, 2, 3], Some("2.1.10.in-addr.arpa"));

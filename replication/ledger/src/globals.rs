@@ -1,7 +1,8 @@
 //! What the ledger knows besides bindings: small, read on every packet, stored whole.
 
 use crate::{
-    Assertion, BucketMap, Conflict, Holders, MemberId, Session, Settings, Stamp, Timestamp, Version,
+    Assertion, BucketMap, Conflict, Holders, MemberId, Octets, Session, Settings, Stamp, Timestamp,
+    Version, VpnNumber,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -90,6 +91,8 @@ pub struct Globals {
     pub draining: BTreeSet<MemberId>,
     /// In which version everything is written. It only ever rises.
     pub version: Version,
+    /// The identifier of every VPN that is or was configured: what it left behind can still be named.
+    pub vpns: BTreeMap<VpnNumber, Octets>,
 }
 
 impl Globals {
@@ -107,6 +110,11 @@ impl Globals {
     /// offers nothing of it to new clients.
     pub fn gives_away(&self, member: MemberId) -> bool {
         self.draining.contains(&member) && !self.buckets.owners().contains(&member)
+    }
+
+    /// The value of option 221 that names a VPN; none for the global one.
+    pub fn vpn_identifier(&self, vpn: VpnNumber) -> Option<&[u8]> {
+        self.vpns.get(&vpn).map(|identifier| &identifier[..])
     }
 
     /// Every server whose word counts when an address changes hands: all that are enrolled, and the lost and

@@ -4,16 +4,15 @@
 //! only at promises as clients saw them and at ledgers as members hold them; how a promise came about is not their business.
 
 use crate::view::LedgerView;
-use crate::{Binding, BindingState, ClientKey, Timestamp};
+use crate::{Binding, BindingState, ClientKey, Timestamp, VpnAddress};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
 
 /// A promise as its client got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promise {
     /// Which address.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// To whom.
     pub client: ClientKey,
     /// When the ACK left, in true time.
@@ -28,11 +27,11 @@ pub struct Attempt {
     /// Who asked.
     pub client: ClientKey,
     /// The address it held when it asked, if any; it renews in time then.
-    pub holds: Option<Ipv4Addr>,
+    pub holds: Option<VpnAddress>,
     /// When it first asked.
     pub asked: Timestamp,
     /// What it got, and when.
-    pub answered: Option<(Timestamp, Ipv4Addr)>,
+    pub answered: Option<(Timestamp, VpnAddress)>,
     /// All the while a majority was up (in a pair: one server), and for a new client that side owned free space.
     pub possible: bool,
 }
@@ -47,15 +46,15 @@ pub enum Violation {
     /// 4: a client that could have been served was not, or lost its address.
     NoProgress(Box<Attempt>),
     /// 5: two members that should be equal differ at this address.
-    Diverged(Ipv4Addr),
+    Diverged(VpnAddress),
     /// 5: two members that should be equal differ in members, settings, holders or buckets.
     GlobalsDiverged,
     /// 5: two members that should be equal differ in what DNS should say.
     NamesDiverged,
     /// 6: the newest answer does not name the client of the newest promise.
-    UntruthfulReply(Ipv4Addr),
+    UntruthfulReply(VpnAddress),
     /// DNS is to name an address for a client that has no promise of it.
-    NameWithoutPromise(Ipv4Addr),
+    NameWithoutPromise(VpnAddress),
 }
 
 impl fmt::Display for Violation {
@@ -91,7 +90,7 @@ impl fmt::Display for Violation {
 
 /// Numbers 1 and 3, one holder, no early reuse: no address is promised to two clients at one moment.
 pub fn one_holder(promises: &[Promise]) -> Result<(), Violation> {
-    let mut by_address: BTreeMap<Ipv4Addr, Vec<&Promise>> = BTreeMap::new();
+    let mut by_address: BTreeMap<VpnAddress, Vec<&Promise>> = BTreeMap::new();
     for promise in promises {
         by_address.entry(promise.address).or_default().push(promise);
     }
@@ -166,8 +165,8 @@ pub fn converged(one: &impl LedgerView, other: &impl LedgerView) -> Result<(), V
     if one.names() != other.names() {
         return Err(Violation::NamesDiverged);
     }
-    let mut left = one.bindings_from(Ipv4Addr::UNSPECIFIED);
-    let mut right = other.bindings_from(Ipv4Addr::UNSPECIFIED);
+    let mut left = one.bindings_from(VpnAddress::FIRST);
+    let mut right = other.bindings_from(VpnAddress::FIRST);
     loop {
         match (left.next(), right.next()) {
             (None, None) => return Ok(()),
@@ -185,14 +184,14 @@ pub fn truthful_replies<'a>(
     promises: &[Promise],
     answers: impl IntoIterator<Item = &'a Binding>,
 ) -> Result<(), Violation> {
-    let mut newest_answer: BTreeMap<Ipv4Addr, &Binding> = BTreeMap::new();
+    let mut newest_answer: BTreeMap<VpnAddress, &Binding> = BTreeMap::new();
     for answer in answers {
         let newest = newest_answer.entry(answer.address).or_insert(answer);
         if newest.cltt < answer.cltt {
             *newest = answer;
         }
     }
-    let mut newest_promise: BTreeMap<Ipv4Addr, &Promise> = BTreeMap::new();
+    let mut newest_promise: BTreeMap<VpnAddress, &Promise> = BTreeMap::new();
     for promise in promises {
         let newest = newest_promise.entry(promise.address).or_insert(promise);
         if newest.made <= promise.made {
@@ -209,11 +208,11 @@ pub fn truthful_replies<'a>(
 
 /// Names follow promises: DNS is to name an address only while it is promised, and for the client that it is promised to.
 pub fn names_follow_promises(view: &impl LedgerView) -> Result<(), Violation> {
-    let follows = |address: Ipv4Addr, client: &ClientKey| {
+    let follows = |address: VpnAddress, client: &ClientKey| {
         view.binding(address)
             .is_some_and(|b| b.state == BindingState::Active && b.client == *client)
     };
-    let strays = view.names().from(Ipv4Addr::UNSPECIFIED).find(|entry| {
+    let strays = view.names().from(VpnAddress::FIRST).find(|entry| {
         entry.wanted.as_ref().is_some_and(|wanted| !follows(entry.address, &wanted.client))
     });
     strays.map_or(Ok(()), |entry| Err(Violation::NameWithoutPromise(entry.address)))
@@ -226,8 +225,8 @@ pub fn addresses_sum(view: &impl LedgerView) -> bool {
         let free: u64 = globals.members.keys().map(|id| view.free_count(*id, pool)).sum();
         let others = globals.holders.within(pool).map(|(part, holder)| {
             let taken = view
-                .bindings_from(part.first)
-                .take_while(|binding| binding.address <= part.last)
+                .bindings_from(part.first_address())
+                .take_while(|binding| binding.address <= part.last_address())
                 .filter(|binding| binding.state != BindingState::Free)
                 .count() as u64;
             match holder {
@@ -243,9 +242,13 @@ pub fn addresses_sum(view: &impl LedgerView) -> bool {
 mod tests {
     use super::*;
 
+    fn ip(last: u8) -> VpnAddress {
+        VpnAddress::global([10, 0, 0, last].into())
+    }
+
     fn promise(client: u8, made: u64, over: u64) -> Promise {
         Promise {
-            address: Ipv4Addr::new(10, 0, 0, 1),
+            address: ip(1),
             client: ClientKey::from_identifier(&[client]),
             made: Timestamp(made),
             over: Timestamp(over),
@@ -269,8 +272,8 @@ mod tests {
 
     #[test]
     fn progress_is_asked_only_where_it_is_possible() {
-        let (mine, other) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-        let check = |holds, answered: Option<(u64, Ipv4Addr)>, possible, holds_true: bool| {
+        let (mine, other) = (ip(1), ip(2));
+        let check = |holds, answered: Option<(u64, VpnAddress)>, possible, holds_true: bool| {
             let answered = answered.map(|(at, address)| (Timestamp::from_seconds(at), address));
             let client = ClientKey::from_identifier(&[1]);
             let asked = Timestamp::from_seconds(100);
@@ -293,7 +296,7 @@ mod tests {
     fn what_a_ledger_lacks_or_names_wrongly_is_found() {
         let mut table = crate::MapTable::default();
         let mut kept = crate::view::contract::sample();
-        kept.address = Ipv4Addr::new(10, 0, 0, 1);
+        kept.address = ip(1);
         kept.state = BindingState::Active;
         kept.client = ClientKey::from_identifier(&[1]);
         (kept.until, kept.cltt) = (Timestamp(20), Timestamp(5));

@@ -21,8 +21,9 @@ use crate::authority::{BootTime, Bound};
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind,
-    JournalRecord, MemberId, MemberView, NameWish, Narrowing, Octets, Refusal, Session, Timestamp,
+    Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind, JournalRecord,
+    MemberId, MemberView, NameWish, Narrowing, Octets, Refusal, Session, Timestamp, VpnAddress,
+    VpnRange,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -37,10 +38,10 @@ pub struct Alone {
     me: MemberId,
     session: Session,
     narrowing: Narrowing,
-    barred: Vec<AddressRange>,
+    barred: Vec<VpnRange>,
     /// What the packet path sees: nothing is offered that could not be promised.
     globals: Globals,
-    overlay: BTreeMap<Ipv4Addr, Binding>,
+    overlay: BTreeMap<VpnAddress, Binding>,
     next_sequence: u64,
     lease_limit_seconds: Option<u32>,
     bounded: bool,
@@ -78,7 +79,7 @@ impl Alone {
         me: MemberId,
         session: Session,
         narrowing: Narrowing,
-        barred: Vec<AddressRange>,
+        barred: Vec<VpnRange>,
         journal: &[JournalRecord],
         last_sequence: u64,
     ) -> Alone {
@@ -173,7 +174,7 @@ impl Alone {
     }
 
     // [AV-I2] Free and its own, or reserved for this client; not what it may have given away before a crash.
-    fn may_allocate(&self, globals: &Globals, address: Ipv4Addr) -> Result<(), Refusal> {
+    fn may_allocate(&self, globals: &Globals, address: VpnAddress) -> Result<(), Refusal> {
         if self.narrowing.lets_go(address) {
             return Err(Refusal::Disowned);
         }
@@ -200,7 +201,7 @@ impl Alone {
     pub fn end(
         &self,
         applied: &impl LedgerView,
-        address: Ipv4Addr,
+        address: VpnAddress,
         client: &ClientKey,
         quarantine_seconds: Option<u32>,
         now: Moment,
@@ -288,7 +289,7 @@ impl Alone {
     fn binding_in<'a>(
         &'a self,
         applied: &'a impl LedgerView,
-        address: Ipv4Addr,
+        address: VpnAddress,
     ) -> Option<&'a Binding> {
         newer(self.overlay.get(&address), applied.binding(address))
     }
@@ -354,14 +355,14 @@ fn narrowed(
     applied: &Globals,
     me: MemberId,
     narrowing: &Narrowing,
-    barred: &[AddressRange],
+    barred: &[VpnRange],
 ) -> Globals {
     let mut globals = applied.clone();
     globals.buckets = BucketMap::default().shared_by(&[me]);
     let nobody = Some(Holder::Disowned { last: None, index: applied.applied_index });
     let singles = narrowing.single_addresses();
-    let singles = singles.map(|address| AddressRange { first: address, last: address });
-    let mut away: Vec<AddressRange> = singles.collect();
+    let singles = singles.map(VpnRange::one);
+    let mut away: Vec<VpnRange> = singles.collect();
     away.extend(narrowing.ranges().iter().chain(barred));
     if narrowing.has_settings() {
         away.extend(applied.holders.iter().map(|(range, _)| range));

@@ -1,15 +1,19 @@
 use super::*;
 use crate::{
     Batch, Command, HardwareAddress, MapTable, Parcel, Prefix, Reservation, ReservationKey, Role,
-    Settings, Stamp, Subnet, apply,
+    Settings, Stamp, Subnet, Vpn, apply,
 };
 
 const A: MemberId = MemberId(1);
 const B: MemberId = MemberId(2);
 const NOW: u64 = 1_000_000;
 
-fn ip(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, last)
+fn ip(last: u8) -> VpnAddress {
+    VpnAddress::global(Ipv4Addr::new(10, 0, 0, last))
+}
+
+fn range(first: u8, last: u8) -> VpnRange {
+    VpnRange { last: ip(last).ip, ..VpnRange::one(ip(first)) }
 }
 
 fn hardware(client: u8) -> HardwareAddress {
@@ -38,11 +42,21 @@ fn bind(address: u8, number: u8) -> Bind {
 
 fn settings() -> Settings {
     let subnet = Subnet {
-        pools: vec![AddressRange { first: ip(1), last: ip(8) }],
-        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9))],
-        ..Subnet::new(Prefix { address: ip(0), len: 24 })
+        pools: vec![range(1, 8).addresses()],
+        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9).ip)],
+        ..Subnet::new(Prefix { address: ip(0).ip, len: 24 })
     };
-    Settings { subnets: vec![subnet], ..Settings::default() }
+    let of_red = Subnet { vpn: red(), ..subnet.clone() };
+    Settings { subnets: vec![subnet, of_red], ..Settings::default() }
+}
+
+/// A VPN with the same pool and the same reservation, of which A and B own the same addresses.
+fn red() -> Vpn {
+    Vpn::named(b"\0red"[..].into())
+}
+
+fn in_red(address: u8, number: u8) -> Bind {
+    Bind { address: VpnAddress { vpn: red().number(), ..ip(address) }, ..bind(address, number) }
 }
 
 /// A owns .1 to .4, B .5 to .8; client 1 has .1, client 2 had .2 and released it, client 5 has .5.
@@ -78,7 +92,7 @@ fn moment(seconds: u64) -> Moment {
     Moment { wall: Timestamp::from_seconds(NOW + seconds), boot }
 }
 
-fn alone(table: &MapTable, unconfirmed: &[Command], barred: Vec<AddressRange>) -> Alone {
+fn alone(table: &MapTable, unconfirmed: &[Command], barred: Vec<VpnRange>) -> Alone {
     let mut narrowing = Narrowing::default();
     narrowing.by_log(unconfirmed);
     Alone::begin(table, A, Session(2), narrowing, barred, &[], 0)
@@ -87,7 +101,7 @@ fn alone(table: &MapTable, unconfirmed: &[Command], barred: Vec<AddressRange>) -
 /// What becomes of a promise of the address to the client under these restrictions.
 fn promised(
     unconfirmed: &[Command],
-    barred: Vec<AddressRange>,
+    barred: Vec<VpnRange>,
     address: u8,
     number: u8,
 ) -> Result<u32, Refusal> {
@@ -146,16 +160,16 @@ fn what_is_not_known_to_be_committed_restricts_and_never_permits() {
     check(vec![journaled(JournalKind::Promise)], 1, 2, not_alone);
     check(vec![journaled(JournalKind::Release)], 1, 1, not_alone);
     check(vec![journaled(JournalKind::Decline)], 1, 1, not_alone);
-    let (first, last) = (ip(3), ip(6));
-    check(vec![Command::Disown { first, last }], 3, 7, Err(Refusal::Disowned));
-    check(vec![Command::Disown { first, last }], 5, 5, Ok(3600));
-    check(vec![Command::Grant { first, last, owner: Some(A) }], 6, 7, Err(Refusal::Disowned));
+    let moved = range(3, 6);
+    check(vec![Command::Disown { range: moved }], 3, 7, Err(Refusal::Disowned));
+    check(vec![Command::Disown { range: moved }], 5, 5, Ok(3600));
+    check(vec![Command::Grant { range: moved, owner: Some(A) }], 6, 7, Err(Refusal::Disowned));
     let mut other = settings();
-    other.subnets[0].pools[0].last = ip(3);
+    other.subnets[0].pools[0].last = ip(3).ip;
     let configure = Command::Configure { replaces_revision: 1, settings: Box::new(other) };
     check(vec![configure.clone()], 4, 7, not_alone);
     check(vec![configure], 3, 7, Ok(3600));
-    let barred = vec![AddressRange { first: ip(0), last: ip(255) }];
+    let barred = vec![range(0, 255)];
     assert_eq!(promised(&[], barred.clone(), 3, 7), not_alone);
     assert_eq!(promised(&[], barred, 1, 1), Ok(3600), "what is bound is not barred");
 }
@@ -183,7 +197,7 @@ fn a_promise_ends_by_its_bound_and_what_expired_is_not_revived_under_one() {
 fn the_view_shows_the_journal_over_the_applied_state() {
     let (table, _) = applied();
     let mut alone = alone(&table, &[], vec![]);
-    let pool = AddressRange { first: ip(1), last: ip(8) };
+    let pool = range(1, 8);
     assert_eq!(alone.view(&table).next_free(A, pool), Some(ip(3)));
     let grant = alone.promise(&table, &bind(3, 7), moment(10), Bound::Open).expect("its own");
     assert_eq!((grant.record.sequence, grant.record.base_index), (1, 0));
@@ -235,4 +249,34 @@ fn a_member_that_restarts_goes_on_where_its_journal_ends() {
     assert_eq!(after.view(&table).binding(ip(3)), before.view(&table).binding(ip(3)));
     let next = after.promise(&table, &bind(4, 8), moment(20), Bound::Open).expect("its own");
     assert_eq!((next.record.sequence, next.record.session), (2, Session(3)));
+}
+
+// proves [AV-I3] [AV-I6]
+#[test]
+fn what_is_promised_alone_counts_in_its_vpn_alone() {
+    let (table, _) = applied();
+    let mut alone = alone(&table, &[], vec![range(0, 255)]);
+    let promise = |alone: &Alone, bind: &Bind| alone.promise(&table, bind, moment(10), Bound::Open);
+    // Only the global block is barred; .1 and .2 are in use and ended only there.
+    assert_eq!(promise(&alone, &bind(3, 7)).map(|_| ()), Err(Refusal::NotAlone));
+    for (address, number) in [(1, 7), (2, 8), (9, 42)] {
+        let grant = promise(&alone, &in_red(address, number)).expect("free there");
+        alone.record(&table, &grant.record);
+    }
+    assert_eq!(promise(&alone, &in_red(5, 5)).map(|_| ()), Err(Refusal::NotOwner));
+    assert_eq!(promise(&alone, &in_red(1, 1)).map(|_| ()), Err(Refusal::HeldByAnother));
+    assert!(promise(&alone, &bind(1, 1)).is_ok());
+    let theirs = in_red(1, 1).address;
+    let ended = alone.end(&table, theirs, &client(1), None, moment(20));
+    assert_eq!(ended, Err(Refusal::NoSuchBinding));
+
+    let view = alone.view(&table);
+    let pool = range(1, 8).addresses().within(red().number());
+    assert_eq!(view.next_free(A, pool), Some(in_red(3, 7).address));
+    assert_eq!((view.free_count(A, pool), view.next_free(A, range(1, 8))), (2, None));
+    let shown: Vec<_> = view.bindings_from(ip(5)).map(|b| b.address).collect();
+    let red_ones = [1, 2, 9].map(|address| in_red(address, 7).address);
+    assert_eq!(shown, [&[ip(5)], &red_ones[..]].concat());
+    let of_client: Vec<_> = view.bindings_of_client(&client(1)).map(|b| b.address).collect();
+    assert_eq!(of_client, [ip(1)]);
 }

@@ -55,6 +55,7 @@ pub mod teeth;
 mod teeth;
 mod version;
 pub mod view;
+mod vpn;
 
 pub use apply::{apply, may_bind};
 pub use authority::{
@@ -100,3 +101,4 @@ pub use settings::{AddressRange, LeaseTimes, OptionValue, Prefix, Settings, Subn
 pub use stamp::{Stamp, Timestamp};
 pub use version::Version;
 pub use view::{LedgerTable, LedgerView};
+pub use vpn::{Vpn, VpnAddress, VpnNumber, VpnRange};

@@ -2,8 +2,8 @@
 
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
-    AddressRange, Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder,
-    MemberId, NameEntry, NameTable, PastLost, PastView, Stamp,
+    Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
+    NameEntry, NameTable, PastLost, PastView, Stamp, VpnAddress, VpnRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -13,7 +13,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapTable {
     globals: Globals,
-    bindings: BTreeMap<Ipv4Addr, Binding>,
+    bindings: BTreeMap<VpnAddress, Binding>,
     names: NameTable,
     /// Remote-IDs and Relay-IDs that a record has or ever had.
     remembered: BTreeSet<BindingKey>,
@@ -28,7 +28,7 @@ impl LedgerView for MapTable {
         &self.globals
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+    fn binding(&self, address: VpnAddress) -> Option<&Binding> {
         self.bindings.get(&address)
     }
 
@@ -63,26 +63,26 @@ impl LedgerView for MapTable {
 
     fn bindings_changed_after(
         &self,
-        after: (u64, Ipv4Addr),
+        after: (u64, VpnAddress),
     ) -> impl Iterator<Item = &Binding> + '_ {
         let mut changed: Vec<_> = self.bindings.values().collect();
         changed.sort_by_key(|b| (b.changed_index, b.address));
         changed.into_iter().filter(move |b| (b.changed_index, b.address) > after)
     }
 
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+    fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_ {
         self.bindings.range(first..).map(|(_, binding)| binding)
     }
 
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+    fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
         self.free(owner, range).next()
     }
 
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+    fn free_count(&self, owner: MemberId, range: VpnRange) -> u64 {
         self.free(owner, range).count() as u64
     }
 
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn due(&self, limit: usize) -> Vec<VpnAddress> {
         let now = self.globals.stamp.earliest;
         let is_due = |b: &&Binding| {
             matches!(b.state, BindingState::Active | BindingState::Declined) && b.until <= now
@@ -90,7 +90,7 @@ impl LedgerView for MapTable {
         self.bindings.values().filter(is_due).map(|b| b.address).take(limit).collect()
     }
 
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn ended(&self, limit: usize) -> Vec<VpnAddress> {
         let ended = self.bindings.values().filter(|b| b.state.is_ended());
         let mut ended: Vec<_> = ended.map(|b| (b.end_index, b.address)).collect();
         ended.sort();
@@ -112,14 +112,18 @@ impl LedgerTable for MapTable {
         self.bindings.insert(binding.address, binding);
     }
 
-    fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R> {
+    fn amend<R>(
+        &mut self,
+        address: VpnAddress,
+        change: impl FnOnce(&mut Binding) -> R,
+    ) -> Option<R> {
         let binding = self.bindings.get_mut(&address)?;
         let answer = change(binding);
         self.remembered.extend(BindingKey::remembered_of(binding));
         Some(answer)
     }
 
-    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>) {
+    fn set_names(&mut self, address: VpnAddress, entry: Option<NameEntry>) {
         self.names.set(address, entry);
     }
 
@@ -134,16 +138,16 @@ impl PastView for MapPast {
         self.0.globals.applied_index
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost> {
         Ok(self.0.bindings.get(&address).cloned())
     }
 
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+    ) -> Result<Vec<VpnAddress>, PastLost> {
         let first = after.map_or(Unbounded, Excluded);
         let found = self.0.bindings.range((first, Unbounded)).filter(|(_, b)| key.matches(b));
         Ok(found.map(|(address, _)| *address).take(limit).collect())
@@ -170,13 +174,14 @@ impl MapTable {
         self.remembered.extend(keys);
     }
 
-    fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    fn free(&self, owner: MemberId, range: VpnRange) -> impl Iterator<Item = VpnAddress> + '_ {
         self.globals
             .holders
             .within(range)
             .filter(move |(_, holder)| *holder == Holder::Owned(owner))
-            .flat_map(|(part, _)| u32::from(part.first)..=u32::from(part.last))
-            .map(Ipv4Addr::from)
+            .flat_map(|(part, _)| {
+                (u32::from(part.first)..=u32::from(part.last)).map(move |ip| part.at(ip.into()))
+            })
             .filter(|address| self.is_free(*address))
     }
 }

@@ -11,8 +11,8 @@
 use crate::isolated::IsolatedView;
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Alone, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameTable,
-    Timestamp,
+    Alone, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameTable, Timestamp,
+    VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -43,7 +43,7 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         }
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+    fn binding(&self, address: VpnAddress) -> Option<&Binding> {
         match &self.isolated {
             None => self.applied.binding(address),
             Some(isolated) => isolated.binding(address),
@@ -93,7 +93,7 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
 
     fn bindings_changed_after(
         &self,
-        after: (u64, Ipv4Addr),
+        after: (u64, VpnAddress),
     ) -> impl Iterator<Item = &Binding> + '_ {
         match &self.isolated {
             None => Records::Applied(self.applied.bindings_changed_after(after)),
@@ -101,32 +101,32 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         }
     }
 
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+    fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_ {
         match &self.isolated {
             None => Records::Applied(self.applied.bindings_from(first)),
             Some(isolated) => Records::Isolated(isolated.bindings_from(first)),
         }
     }
 
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+    fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
         match &self.isolated {
             None => self.applied.next_free(owner, range),
             Some(isolated) => isolated.next_free(owner, range),
         }
     }
 
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+    fn free_count(&self, owner: MemberId, range: VpnRange) -> u64 {
         match &self.isolated {
             None => self.applied.free_count(owner, range),
             Some(isolated) => isolated.free_count(owner, range),
         }
     }
 
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn due(&self, limit: usize) -> Vec<VpnAddress> {
         self.applied.due(limit)
     }
 
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn ended(&self, limit: usize) -> Vec<VpnAddress> {
         self.applied.ended(limit)
     }
 
@@ -141,7 +141,7 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         }
     }
 
-    fn may_offer(&self, address: Ipv4Addr, client: &ClientKey, now: Timestamp) -> bool {
+    fn may_offer(&self, address: VpnAddress, client: &ClientKey, now: Timestamp) -> bool {
         match &self.isolated {
             None => self.applied.may_offer(address, client, now),
             Some(isolated) => isolated.may_offer(address, client, now),
@@ -155,7 +155,7 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         }
     }
 
-    fn is_free(&self, address: Ipv4Addr) -> bool {
+    fn is_free(&self, address: VpnAddress) -> bool {
         match &self.isolated {
             None => self.applied.is_free(address),
             Some(isolated) => isolated.is_free(address),

@@ -19,7 +19,7 @@
 
 use crate::{
     Binding, BindingState, ClientKey, Command, Globals, HardwareAddress, MemberId, NameWish,
-    Octets, ReservationKey, Session, Timestamp,
+    Octets, ReservationKey, Session, Timestamp, VpnAddress,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ pub struct JournalRecord {
     /// What was done.
     pub kind: JournalKind,
     /// Which address.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// Which client.
     pub client: ClientKey,
     /// Its hardware address.
@@ -112,7 +112,7 @@ pub struct Conflict {
     /// The log index at which it was found.
     pub index: u64,
     /// Which address.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// Who made the promise that does not stand.
     pub member: MemberId,
     /// In which isolation.
@@ -167,7 +167,7 @@ pub fn plan_merges(journal: &[JournalRecord], globals: &Globals, limit: usize) -
     let Some(merged) = journal.first().map(|first| merged_sequence(globals, first.member)) else {
         return Vec::new();
     };
-    let mut ended: BTreeSet<(Ipv4Addr, &ClientKey)> = BTreeSet::new();
+    let mut ended: BTreeSet<(VpnAddress, &ClientKey)> = BTreeSet::new();
     let mut given_up = vec![false; journal.len()];
     for (position, record) in journal.iter().enumerate().rev() {
         match record.kind {
@@ -207,7 +207,7 @@ mod tests {
             session: Session(3),
             sequence,
             kind,
-            address: Ipv4Addr::new(10, 0, 0, address),
+            address: VpnAddress::global([10, 0, 0, address].into()),
             client: ClientKey::from_hardware(&hardware),
             hardware,
             until: Timestamp(9),

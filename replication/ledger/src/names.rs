@@ -18,10 +18,9 @@
 //!
 //! **Absent on purpose.** Zones, servers, DHCID, what a name looks like.
 
-use crate::{ClientKey, Octets, Timestamp};
+use crate::{ClientKey, Octets, Timestamp, VpnAddress};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The most namings that one address may have in DNS at once, old ones that are to go included.
@@ -107,7 +106,7 @@ impl NameVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameEntry {
     /// The address.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// What DNS should hold.
     pub wanted: Option<ClientNaming>,
     /// Everything that DNS may hold, oldest first. Without `wanted` in it, `wanted` is not told to DNS yet.
@@ -158,7 +157,7 @@ impl NameEntry {
 /// The entry after a wish, if that changes it.
 pub(crate) fn wished(
     known: Option<&NameEntry>,
-    address: Ipv4Addr,
+    address: VpnAddress,
     wanted: Option<ClientNaming>,
     index: u64,
 ) -> Option<NameEntry> {
@@ -218,24 +217,24 @@ pub(crate) fn concluded(
 /// The names of all addresses. Entries are shared with whoever writes them to disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameTable {
-    entries: BTreeMap<Ipv4Addr, Arc<NameEntry>>,
-    due: BTreeSet<(Timestamp, u64, Ipv4Addr)>,
+    entries: BTreeMap<VpnAddress, Arc<NameEntry>>,
+    due: BTreeSet<(Timestamp, u64, VpnAddress)>,
 }
 
 impl NameTable {
     /// The entry of an address.
-    pub fn get(&self, address: Ipv4Addr) -> Option<&Arc<NameEntry>> {
+    pub fn get(&self, address: VpnAddress) -> Option<&Arc<NameEntry>> {
         self.entries.get(&address)
     }
 
     /// Entries in order of address, from `first` on.
-    pub fn from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Arc<NameEntry>> {
+    pub fn from(&self, first: VpnAddress) -> impl Iterator<Item = &Arc<NameEntry>> {
         self.entries.range(first..).map(|(_, entry)| entry)
     }
 
     /// Entries of which something is to be done by `now`, longest due first.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<NameEntry>> {
-        let last = (now, u64::MAX, Ipv4Addr::BROADCAST);
+        let last = (now, u64::MAX, VpnAddress::LAST);
         self.due.range(..=last).filter_map(|(_, _, address)| self.get(*address))
     }
 
@@ -255,7 +254,7 @@ impl NameTable {
     }
 
     /// Puts an entry in the place of what the address had, or nothing. Only tables do that, for `apply`.
-    pub fn set(&mut self, address: Ipv4Addr, entry: Option<NameEntry>) {
+    pub fn set(&mut self, address: VpnAddress, entry: Option<NameEntry>) {
         let key = |entry: &NameEntry| entry.due.map(|due| (due, entry.serial, address));
         let replaced = match entry {
             Some(entry) => {

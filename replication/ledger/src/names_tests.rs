@@ -5,6 +5,7 @@ use crate::{
     Subnet, apply, invariants,
 };
 use proptest::prelude::*;
+use std::net::Ipv4Addr;
 
 const SERVER: MemberId = MemberId(1);
 const RESERVED: u8 = 9;
@@ -13,8 +14,8 @@ fn hardware(number: u8) -> HardwareAddress {
     HardwareAddress::new(1, &[2, 0, 0, 0, 0, number])
 }
 
-fn ip(address: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, address)
+fn ip(address: u8) -> VpnAddress {
+    VpnAddress::global(Ipv4Addr::new(10, 0, 0, address))
 }
 
 fn naming(name: u8) -> Naming {
@@ -49,11 +50,11 @@ impl Alone {
 
     /// `.9` is reserved for a network card, whatever its clients call themselves.
     fn configure(&mut self) {
-        let prefix = Prefix { address: ip(0), len: 24 };
+        let prefix = Prefix { address: ip(0).ip, len: 24 };
         let key = ReservationKey::Hardware(hardware(RESERVED));
-        let reservation = Reservation::new(key, ip(RESERVED));
+        let reservation = Reservation::new(key, ip(RESERVED).ip);
         let subnet = Subnet {
-            pools: vec![AddressRange { first: ip(1), last: ip(4) }],
+            pools: vec![AddressRange { first: ip(1).ip, last: ip(4).ip }],
             reservations: vec![reservation],
             ..Subnet::new(prefix)
         };
@@ -91,7 +92,7 @@ impl Alone {
         self.table.names().get(ip(address)).map(|entry| NameEntry::clone(entry))
     }
 
-    fn due(&self) -> Vec<Ipv4Addr> {
+    fn due(&self) -> Vec<VpnAddress> {
         let now = self.table.globals().stamp.earliest;
         self.table.names().due(now).map(|entry| entry.address).collect()
     }
@@ -266,20 +267,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// DNS as one address sees it: the namings that were added and not removed.
-type Dns = BTreeSet<(Ipv4Addr, Vec<u8>, Vec<u8>)>;
+type Dns = BTreeSet<(VpnAddress, Vec<u8>, Vec<u8>)>;
 
 #[derive(Default)]
 struct Executor {
     /// The entry that it works on, and how much of it is done.
     working: Option<(NameEntry, usize)>,
-    told: Vec<(Ipv4Addr, u64)>,
+    told: Vec<(VpnAddress, u64)>,
 }
 
 impl Executor {
     fn work(&mut self, alone: &Alone, dns: &mut Dns, parts: usize) {
         if self.working.is_none() {
             let due = alone.due();
-            let busy = |address: &&Ipv4Addr| self.told.iter().any(|(told, _)| told == *address);
+            let busy = |address: &&VpnAddress| self.told.iter().any(|(told, _)| told == *address);
             let next = due.iter().find(|address| !busy(address));
             let entry = next.and_then(|address| alone.table.names().get(*address));
             self.working = entry.map(|entry| (NameEntry::clone(entry), 0));
@@ -347,7 +348,7 @@ proptest! {
         for step in steps {
             do_step(step, &mut alone, &mut executor, &mut dns);
             prop_assert_eq!(invariants::names_follow_promises(&alone.table), Ok(()));
-            for entry in alone.table.names().from(Ipv4Addr::UNSPECIFIED) {
+            for entry in alone.table.names().from(VpnAddress::FIRST) {
                 prop_assert!(entry.standing.len() <= STANDING_LEN_MAX);
             }
         }
@@ -357,7 +358,7 @@ proptest! {
             do_step(Step::Tell, &mut alone, &mut executor, &mut dns);
         }
         prop_assert!(alone.due().is_empty());
-        let wanted = alone.table.names().from(Ipv4Addr::UNSPECIFIED).filter_map(|entry| {
+        let wanted = alone.table.names().from(VpnAddress::FIRST).filter_map(|entry| {
             let wanted = entry.wanted.as_ref()?;
             Some((entry.address, wanted.client.octets().to_vec(), wanted.naming.name.to_vec()))
         });

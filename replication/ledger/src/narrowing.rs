@@ -5,16 +5,15 @@
 //! grant as not, and an address that is named in one may go only to the client named there. Nothing here ever permits anything.
 
 use crate::teeth::{Tooth, is_broken};
-use crate::{AddressRange, ClientKey, Command, JournalKind, MemberId, Settings};
+use crate::{ClientKey, Command, JournalKind, MemberId, Settings, VpnAddress, VpnRange};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
 /// The restrictions that follow from a list of commands.
 #[derive(Clone, Debug, Default)]
 pub struct Narrowing {
-    named: BTreeMap<Ipv4Addr, Named>,
-    ended: BTreeSet<Ipv4Addr>,
-    let_go: Vec<AddressRange>,
+    named: BTreeMap<VpnAddress, Named>,
+    ended: BTreeSet<VpnAddress>,
+    let_go: Vec<VpnRange>,
     settings: Vec<Settings>,
     /// Members whose loss, removal or return is among the commands, and whether the newest says that they are lost.
     lost: BTreeSet<MemberId>,
@@ -61,9 +60,7 @@ impl Narrowing {
             Command::Expire { addresses } | Command::Free { addresses } => {
                 self.ended.extend(addresses);
             }
-            Command::Disown { first, last } | Command::Grant { first, last, .. } => {
-                self.let_go.push(AddressRange { first: *first, last: *last });
-            }
+            Command::Disown { range } | Command::Grant { range, .. } => self.let_go.push(*range),
             Command::Configure { settings, .. } => self.settings.push((**settings).clone()),
             Command::ContactLost { member } | Command::Remove { member } => {
                 self.lost.insert(*member);
@@ -81,7 +78,7 @@ impl Narrowing {
         }
     }
 
-    fn name(&mut self, address: Ipv4Addr, client: &ClientKey) {
+    fn name(&mut self, address: VpnAddress, client: &ClientKey) {
         let named = self.named.entry(address).or_insert_with(|| Named::Only(client.clone()));
         if *named != Named::Only(client.clone()) {
             *named = Named::Nobody;
@@ -90,7 +87,12 @@ impl Narrowing {
 
     /// True if a promise of this address to this client is not ruled out by what it names. `applied` are the settings in force
     /// as far as is known.
-    pub(crate) fn allows(&self, address: Ipv4Addr, client: &ClientKey, applied: &Settings) -> bool {
+    pub(crate) fn allows(
+        &self,
+        address: VpnAddress,
+        client: &ClientKey,
+        applied: &Settings,
+    ) -> bool {
         let named = match self.named.get(&address) {
             None => true,
             Some(Named::Only(only)) => only == client,
@@ -100,7 +102,7 @@ impl Narrowing {
     }
 
     /// True if every unconfirmed configuration says the same of the address as the present one.
-    fn is_kept(&self, address: Ipv4Addr, applied: &Settings) -> bool {
+    fn is_kept(&self, address: VpnAddress, applied: &Settings) -> bool {
         let kind = |settings: &Settings| {
             let key = settings.reservation_of(address).map(|reservation| reservation.key.clone());
             (key, settings.in_pool(address))
@@ -109,17 +111,17 @@ impl Narrowing {
     }
 
     /// True if the address may be on its way to another owner.
-    pub(crate) fn lets_go(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn lets_go(&self, address: VpnAddress) -> bool {
         self.let_go.iter().any(|range| range.contains(address))
     }
 
     /// Single addresses that are named or ended, and so are not for new clients.
-    pub(crate) fn single_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    pub(crate) fn single_addresses(&self) -> impl Iterator<Item = VpnAddress> + '_ {
         self.named.keys().chain(&self.ended).copied()
     }
 
     /// Ranges that may be on their way to another owner.
-    pub(crate) fn ranges(&self) -> &[AddressRange] {
+    pub(crate) fn ranges(&self) -> &[VpnRange] {
         &self.let_go
     }
 

@@ -9,7 +9,8 @@
 //!
 //! **Absent on purpose.** Who should own how much: that is planning, and may change without touching safety.
 
-use crate::{AddressRange, MemberId};
+use crate::teeth::{Tooth, is_broken};
+use crate::{MemberId, VpnAddress, VpnNumber, VpnRange};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -33,80 +34,88 @@ pub enum Holder {
 /// The holder of every address that has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holders {
-    /// By first address: last address and holder. Disjoint; neighbours with equal holders are joined.
-    ranges: BTreeMap<u32, (u32, Holder)>,
+    /// By first address: last address of the same VPN and holder. Disjoint; neighbours with equal holders are joined.
+    ranges: BTreeMap<VpnAddress, (Ipv4Addr, Holder)>,
 }
 
 impl Holders {
     /// The holder of an address, none if it is neither in a pool nor reserved.
-    pub fn holder(&self, address: Ipv4Addr) -> Option<Holder> {
-        let address = u32::from(address);
-        let (_, (last, holder)) = self.ranges.range(..=address).next_back()?;
-        (address <= *last).then_some(*holder)
+    pub fn holder(&self, mut address: VpnAddress) -> Option<Holder> {
+        // The same address of another VPN has a holder of its own.
+        if is_broken(Tooth::VpnOfHolderIgnored) {
+            address.vpn = VpnNumber::GLOBAL;
+        }
+        let (range, holder) = self.ranges.range(..=address).next_back().map(range_of)?;
+        range.contains(address).then_some(holder)
     }
 
     /// The parts of `range` that have a holder, in order, cut to it.
-    pub fn within(&self, range: AddressRange) -> impl Iterator<Item = (AddressRange, Holder)> + '_ {
-        let (first, last) = (u32::from(range.first), u32::from(range.last));
-        let start = self
-            .ranges
-            .range(..=first)
-            .next_back()
-            .filter(|(_, (end, _))| *end >= first)
-            .map_or(first, |(start, _)| *start);
-        self.ranges.range(start..=last).map(move |(begin, (end, holder))| {
-            let part =
-                AddressRange { first: first.max(*begin).into(), last: last.min(*end).into() };
-            (part, *holder)
+    pub fn within(&self, range: VpnRange) -> impl Iterator<Item = (VpnRange, Holder)> + '_ {
+        let first = range.first_address();
+        let spanning = self.ranges.range(..=first).next_back().map(range_of);
+        let spanning = spanning.filter(|(before, _)| before.contains(first));
+        let start = spanning.map_or(first, |(before, _)| before.first_address());
+        let near = self.ranges.range(start..=range.last_address()).map(range_of);
+        near.map(move |(part, holder)| {
+            (range.part(part.first.max(range.first), part.last.min(range.last)), holder)
         })
     }
 
     /// Every range with its holder, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (AddressRange, Holder)> + '_ {
-        self.ranges.iter().map(|(first, (last, holder))| {
-            (AddressRange { first: (*first).into(), last: (*last).into() }, *holder)
-        })
+    pub fn iter(&self) -> impl Iterator<Item = (VpnRange, Holder)> + '_ {
+        self.ranges.iter().map(range_of)
     }
 
     /// Gives a range a holder, or none.
-    pub(crate) fn set(&mut self, range: AddressRange, holder: Option<Holder>) {
-        let (mut first, mut last) = (u32::from(range.first), u32::from(range.last));
-        self.cut_before(first);
-        if let Some(after) = last.checked_add(1) {
-            self.cut_before(after);
+    pub(crate) fn set(&mut self, range: VpnRange, holder: Option<Holder>) {
+        let VpnRange { vpn, mut first, mut last } = range;
+        self.cut_before(vpn, first);
+        if let Some(after) = next(last) {
+            self.cut_before(vpn, after);
         }
-        let inside: Vec<u32> = self.ranges.range(first..=last).map(|(start, _)| *start).collect();
+        let inside = self.ranges.range(range.first_address()..=range.last_address());
+        let inside: Vec<VpnAddress> = inside.map(|(start, _)| *start).collect();
         for start in inside {
             self.ranges.remove(&start);
         }
         let Some(holder) = holder else { return };
-        if let Some(before) = first.checked_sub(1)
-            && let Some((start, (end, same))) = self.ranges.range(..=before).next_back()
-            && *end == before
-            && *same == holder
+        if let Some(before) = first.to_bits().checked_sub(1).map(Ipv4Addr::from)
+            && let Some((left, same)) =
+                self.ranges.range(..=range.at(before)).next_back().map(range_of)
+            && left.last_address() == range.at(before)
+            && same == holder
         {
-            first = *start;
+            first = left.first;
         }
-        if let Some(after) = last.checked_add(1)
+        if let Some(after) = next(last).map(|after| range.at(after))
             && let Some((end, same)) = self.ranges.get(&after).copied()
             && same == holder
         {
             self.ranges.remove(&after);
             last = end;
         }
-        self.ranges.insert(first, (last, holder));
+        self.ranges.insert(range.at(first), (last, holder));
     }
 
-    /// Splits the range that spans `address`, so that one begins there.
-    fn cut_before(&mut self, address: u32) {
-        if let Some((start, (end, holder))) = self.ranges.range(..address).next_back() {
-            let (start, end, holder) = (*start, *end, *holder);
-            if end >= address {
-                self.ranges.insert(start, (address - 1, holder));
-                self.ranges.insert(address, (end, holder));
-            }
+    /// Splits the range that spans `ip` of this VPN, so that one begins there.
+    fn cut_before(&mut self, vpn: VpnNumber, ip: Ipv4Addr) {
+        let at = VpnAddress { vpn, ip };
+        let before = self.ranges.range(..at).next_back().map(range_of);
+        if let Some((range, holder)) = before.filter(|(range, _)| range.contains(at)) {
+            // It begins before `ip`, which therefore is not the first address of all.
+            let end = Ipv4Addr::from(ip.to_bits() - 1);
+            self.ranges.insert(range.first_address(), (end, holder));
+            self.ranges.insert(at, (range.last, holder));
         }
     }
+}
+
+fn range_of((first, (last, holder)): (&VpnAddress, &(Ipv4Addr, Holder))) -> (VpnRange, Holder) {
+    (VpnRange { vpn: first.vpn, first: first.ip, last: *last }, *holder)
+}
+
+fn next(ip: Ipv4Addr) -> Option<Ipv4Addr> {
+    ip.to_bits().checked_add(1).map(Ipv4Addr::from)
 }
 
 #[cfg(test)]
@@ -114,8 +123,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn range(first: u32, last: u32) -> AddressRange {
-        AddressRange { first: first.into(), last: last.into() }
+    fn range(vpn: VpnNumber, first: u32, last: u32) -> VpnRange {
+        VpnRange { vpn, first: first.into(), last: last.into() }
+    }
+
+    fn at(vpn: VpnNumber, ip: u32) -> VpnAddress {
+        VpnAddress { vpn, ip: ip.into() }
     }
 
     const A: Option<Holder> = Some(Holder::Owned(MemberId(1)));
@@ -123,53 +136,97 @@ mod tests {
 
     #[test]
     fn ranges_split_and_join() {
+        for vpn in [VpnNumber::GLOBAL, VpnNumber(7)] {
+            let mut holders = Holders::default();
+            holders.set(range(vpn, 10, 19), A);
+            holders.set(range(vpn, 20, 29), A);
+            assert_eq!(holders.iter().count(), 1);
+            holders.set(range(vpn, 15, 15), B);
+            assert_eq!(holders.iter().count(), 3);
+            assert_eq!(holders.holder(at(vpn, 14)), A);
+            assert_eq!(holders.holder(at(vpn, 15)), B);
+            assert_eq!(holders.holder(at(vpn, 30)), None);
+            holders.set(range(vpn, 15, 15), A);
+            assert_eq!(holders.iter().count(), 1);
+            holders.set(range(vpn, 0, u32::MAX), None);
+            assert_eq!(holders, Holders::default());
+        }
+    }
+
+    #[test]
+    fn ranges_of_neighbouring_vpns_are_never_joined_or_cut_together() {
+        let [below, middle, above] = [VpnNumber(6), VpnNumber(7), VpnNumber(8)];
+        let all = |vpn| range(vpn, 0, u32::MAX);
         let mut holders = Holders::default();
-        holders.set(range(10, 19), A);
-        holders.set(range(20, 29), A);
-        assert_eq!(holders.iter().count(), 1);
-        holders.set(range(15, 15), B);
-        assert_eq!(holders.iter().count(), 3);
-        assert_eq!(holders.holder(14.into()), A);
-        assert_eq!(holders.holder(15.into()), B);
-        assert_eq!(holders.holder(30.into()), None);
-        holders.set(range(15, 15), A);
-        assert_eq!(holders.iter().count(), 1);
-        holders.set(range(0, u32::MAX), None);
-        assert_eq!(holders, Holders::default());
+        for vpn in [middle, above, below] {
+            holders.set(all(vpn), A);
+        }
+        let expected = [below, middle, above].map(|vpn| (all(vpn), Holder::Owned(MemberId(1))));
+        assert!(holders.iter().eq(expected), "{holders:?}");
+        assert!(holders.within(all(middle)).eq(expected[1..2].iter().copied()));
+        holders.set(range(middle, 5, 5), None);
+        assert_eq!(holders.holder(at(middle, 5)), None);
+        assert_eq!((holders.holder(at(below, 5)), holders.holder(at(above, 5))), (A, A));
+        holders.set(all(middle), None);
+        assert_eq!(holders.within(all(middle)).count(), 0);
+        assert_eq!(holders.iter().count(), 2);
+    }
+
+    /// Tables of this many addresses from each end of a VPN's addresses.
+    const END_LEN: u32 = 32;
+    /// Next to each other, so that the end of one borders on the beginning of the next.
+    const VPNS: [VpnNumber; 3] = [VpnNumber(0), VpnNumber(1), VpnNumber(2)];
+
+    /// The lowest and the highest addresses; what lies between is never cut.
+    fn end_address(position: u32) -> u32 {
+        if position < END_LEN { position } else { u32::MAX - (2 * END_LEN - 1 - position) }
     }
 
     proptest! {
-        /// Against an array: what a plain table of addresses would say.
+        /// Against arrays: what a plain table of addresses would say, one for each VPN.
         #[test]
         fn ranges_agree_with_a_plain_table(
-            steps in prop::collection::vec((0u32..64, 0u32..64, 0usize..4), 0..40),
-            probe in (0u32..64, 0u32..64),
+            steps in prop::collection::vec((0usize..3, 0u32..64, 0u32..64, 0usize..4), 0..60),
+            probe in (0usize..3, 0u32..64, 0u32..64),
         ) {
             let choices = [None, A, B, Some(Holder::Reserved)];
-            let mut table = [None; 64];
+            let mut tables = [[None; 2 * END_LEN as usize]; 3];
             let mut holders = Holders::default();
-            for (one, other, choice) in steps {
+            let between = |vpn: usize, one: u32, other: u32| {
                 let (first, last) = (one.min(other), one.max(other));
-                table[first as usize..=last as usize].fill(choices[choice]);
-                holders.set(range(first, last), choices[choice]);
+                let range = range(VPNS[vpn], end_address(first), end_address(last));
+                (range, first as usize..=last as usize)
+            };
+            for (vpn, one, other, choice) in steps {
+                let (range, positions) = between(vpn, one, other);
+                tables[vpn][positions].fill(choices[choice]);
+                holders.set(range, choices[choice]);
             }
-            for (address, expected) in table.iter().enumerate() {
-                prop_assert_eq!(holders.holder((address as u32).into()), *expected);
+            for (vpn, table) in VPNS.into_iter().zip(&tables) {
+                for (position, expected) in (0..).zip(table) {
+                    prop_assert_eq!(holders.holder(at(vpn, end_address(position))), *expected);
+                }
             }
             let parts: Vec<_> = holders.iter().collect();
             for pair in parts.windows(2) {
-                let touching = u32::from(pair[0].0.last) + 1 == u32::from(pair[1].0.first);
+                let (left, right) = (pair[0].0, pair[1].0);
+                let touching = left.vpn == right.vpn && next(left.last) == Some(right.first);
+                prop_assert!(left.last_address() < right.first_address());
                 prop_assert!(!(touching && pair[0].1 == pair[1].1), "not joined: {:?}", pair);
             }
-            let (first, last) = (probe.0.min(probe.1), probe.0.max(probe.1));
-            let mut seen = [None; 64];
-            for (part, holder) in holders.within(range(first, last)) {
-                seen[u32::from(part.first) as usize..=u32::from(part.last) as usize]
-                    .fill(Some(holder));
+            let (probed, positions) = between(probe.0, probe.1, probe.2);
+            let mut seen = [None; 2 * END_LEN as usize];
+            for (part, holder) in holders.within(probed) {
+                prop_assert_eq!(part.intersection(&probed), Some(part), "not cut");
+                for (position, seen) in (0..).zip(&mut seen) {
+                    if part.contains(at(probed.vpn, end_address(position))) {
+                        *seen = Some(holder);
+                    }
+                }
             }
-            for address in 0..64usize {
-                let inside = (first as usize..=last as usize).contains(&address);
-                prop_assert_eq!(seen[address], if inside { table[address] } else { None });
+            for (position, seen) in seen.into_iter().enumerate() {
+                let expected = tables[probe.0][position].filter(|_| positions.contains(&position));
+                prop_assert_eq!(seen, expected);
             }
         }
     }

@@ -19,11 +19,10 @@
 
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Binding, BindingState, Command, Globals, Holder, JournalKind, JournalRecord,
-    MemberId, NameWish, Refusal, Role, Session, Timestamp,
+    Binding, BindingState, Command, Globals, Holder, JournalKind, JournalRecord, MemberId,
+    NameWish, Refusal, Role, Session, Timestamp, VpnAddress, VpnRange,
 };
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
 
 /// The first command of a new epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +32,9 @@ pub struct PartnerDown {
     /// The only voter of it.
     pub survivor: MemberId,
     /// Ranges that the survivor owns only by what was not known to be committed, or that it may not use for another reason.
-    pub set_aside: Vec<AddressRange>,
+    pub set_aside: Vec<VpnRange>,
     /// Promises that stand only by what was not known to be committed, or that the survivor tried to end.
-    pub ended: Vec<Ipv4Addr>,
+    pub ended: Vec<VpnAddress>,
     /// Set if the survivor may lack committed entries: more than a pair, or unknown.
     pub lossy: Option<Lossy>,
 }
@@ -106,7 +105,7 @@ pub fn plan_assertion(
     all: &impl LedgerView,
     survivor: MemberId,
     unknown: &[Command],
-    barred: &[AddressRange],
+    barred: &[VpnRange],
     lossy: Option<Lossy>,
 ) -> Result<PartnerDown, Refusal> {
     let known = all.globals().members.get(&survivor);
@@ -147,7 +146,7 @@ pub fn plan_return(
     merged: u64,
     lossy: bool,
 ) -> Vec<JournalRecord> {
-    let standing = all.bindings_from(Ipv4Addr::UNSPECIFIED);
+    let standing = all.bindings_from(VpnAddress::FIRST);
     let standing = standing.filter(|binding| lossy && binding.state == BindingState::Active);
     let standing = standing.map(|binding| JournalRecord {
         member: me,
@@ -184,7 +183,7 @@ fn names_of(all: &impl LedgerView, binding: &Binding) -> NameWish {
 }
 
 /// What it owns after all of its log and not before.
-fn gained_ranges(committed: &Globals, all: &Globals, survivor: MemberId) -> Vec<AddressRange> {
+fn gained_ranges(committed: &Globals, all: &Globals, survivor: MemberId) -> Vec<VpnRange> {
     let mut gained = Vec::new();
     let owned = all.holders.iter().filter(|(_, holder)| *holder == Holder::Owned(survivor));
     for (range, _) in owned {
@@ -193,7 +192,7 @@ fn gained_ranges(committed: &Globals, all: &Globals, survivor: MemberId) -> Vec<
             if first < end {
                 // Inside `range`, so 32 bits are enough.
                 let (first, last) = (first as u32, (end - 1) as u32);
-                gained.push(AddressRange { first: first.into(), last: last.into() });
+                gained.push(range.part(first.into(), last.into()));
             }
         };
         let before = committed.holders.within(range);
@@ -210,10 +209,10 @@ fn gained_ranges(committed: &Globals, all: &Globals, survivor: MemberId) -> Vec<
 fn set_aside_changed(
     committed: &impl LedgerView,
     all: &impl LedgerView,
-    set_aside: &mut Vec<AddressRange>,
-    ended: &mut Vec<Ipv4Addr>,
+    set_aside: &mut Vec<VpnRange>,
+    ended: &mut Vec<VpnAddress>,
 ) {
-    let after = (committed.globals().applied_index, Ipv4Addr::BROADCAST);
+    let after = (committed.globals().applied_index, VpnAddress::LAST);
     for binding in all.bindings_changed_after(after) {
         let before = committed.binding(binding.address);
         let promised = before.is_some_and(|before| {
@@ -222,7 +221,7 @@ fn set_aside_changed(
         let was_free = before.is_none_or(|before| before.state == BindingState::Free);
         match binding.state {
             BindingState::Active if !promised => ended.push(binding.address),
-            BindingState::Free if !was_free => set_aside.push(one(binding.address)),
+            BindingState::Free if !was_free => set_aside.push(VpnRange::one(binding.address)),
             _ => {}
         }
     }
@@ -232,23 +231,19 @@ fn set_aside_changed(
 fn set_aside_unknown(
     command: &Command,
     all: &impl LedgerView,
-    set_aside: &mut Vec<AddressRange>,
-    ended: &mut Vec<Ipv4Addr>,
+    set_aside: &mut Vec<VpnRange>,
+    ended: &mut Vec<VpnAddress>,
 ) {
     match command {
-        Command::Bind(bind) if all.is_free(bind.address) => set_aside.push(one(bind.address)),
+        Command::Bind(bind) if all.is_free(bind.address) => {
+            set_aside.push(VpnRange::one(bind.address))
+        }
         Command::Release { address, .. }
         | Command::Decline { address, .. }
         | Command::Reset { address } => ended.push(*address),
-        Command::Disown { first, last } | Command::Grant { first, last, .. } => {
-            set_aside.push(AddressRange { first: *first, last: *last });
-        }
+        Command::Disown { range } | Command::Grant { range, .. } => set_aside.push(*range),
         _ => {}
     }
-}
-
-fn one(address: Ipv4Addr) -> AddressRange {
-    AddressRange { first: address, last: address }
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@
 //! are in memory, and asks a [`PastView`] only for those that changed since: a record whose
 //! [`Binding::changed_index`] is not above [`PastView::index`] is as it was.
 
-use crate::{Binding, HardwareAddress, Octets};
+use crate::{Binding, HardwareAddress, Octets, VpnAddress};
 use std::fmt;
-use std::net::Ipv4Addr;
 
 /// Sub-option Agent Remote ID (RFC 3046 §3.2).
 const REMOTE_ID: u8 = 2;
@@ -57,7 +56,7 @@ pub trait PastView: Send + 'static {
     ///
     /// # Errors
     /// The past can not be read any more.
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost>;
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost>;
 
     /// Addresses of records with this key, ascending, beginning after `after`, at most `limit`, whatever their state.
     ///
@@ -66,9 +65,9 @@ pub trait PastView: Send + 'static {
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost>;
+    ) -> Result<Vec<VpnAddress>, PastLost>;
 
     /// True if a record has this key or, for Remote-IDs and Relay-IDs, ever had it.
     ///
@@ -111,7 +110,7 @@ mod tests {
         put(&mut table, &[2, 1, 9], &mut binding);
         table.amend(address, |binding| binding.relay_agent_information = [12, 1, 3][..].into());
         let past = table.past();
-        let check = |key: BindingKey, known: bool, addresses: &[Ipv4Addr]| {
+        let check = |key: BindingKey, known: bool, addresses: &[VpnAddress]| {
             assert_eq!(past.knows(&key), Ok(known), "{key:?}");
             assert_eq!(past.addresses(&key, None, 9), Ok(addresses.to_vec()), "{key:?}");
         };

@@ -1,7 +1,6 @@
 //! What a leasequery over TCP looks back at while its member is isolated: committed state and journal.
 
-use crate::{Binding, BindingKey, PastLost, PastView};
-use std::net::Ipv4Addr;
+use crate::{Binding, BindingKey, PastLost, PastView, VpnAddress};
 
 /// A state as it was, together with records that stand only in the journal: a requestor that asks for everything of a
 /// client is told of promises made alone, too (AV-I6).
@@ -23,7 +22,7 @@ impl<P: PastView> PastWithJournal<P> {
         PastWithJournal { past, journaled }
     }
 
-    fn journaled(&self, address: Ipv4Addr) -> Option<&Binding> {
+    fn journaled(&self, address: VpnAddress) -> Option<&Binding> {
         let found = self.journaled.binary_search_by_key(&address, |binding| binding.address);
         found.ok().and_then(|position| self.journaled.get(position))
     }
@@ -34,7 +33,7 @@ impl<P: PastView> PastView for PastWithJournal<P> {
         self.past.index()
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost> {
         let committed = self.past.binding(address)?;
         Ok(committed.or_else(|| self.journaled(address).cloned()))
     }
@@ -42,9 +41,9 @@ impl<P: PastView> PastView for PastWithJournal<P> {
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+    ) -> Result<Vec<VpnAddress>, PastLost> {
         let mut addresses = self.past.addresses(key, after, limit)?;
         let matching = self.journaled.iter().filter(|binding| key.matches(binding));
         let matching = matching.map(|binding| binding.address);
@@ -68,8 +67,8 @@ mod tests {
     use crate::view::contract;
     use crate::{LedgerTable, LedgerView, MapTable, Stamp, Timestamp};
 
-    fn ip(last: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, last)
+    fn ip(last: u8) -> VpnAddress {
+        VpnAddress::global([10, 0, 0, last].into())
     }
 
     /// A record of the address whose option 82 has this Remote-ID.

@@ -4,9 +4,8 @@
 //! progress and balance do, so they may change freely between versions.
 
 use crate::view::LedgerView;
-use crate::{AddressRange, Command, Globals, Holder, MemberId, reuse};
+use crate::{Command, Globals, Holder, MemberId, VpnAddress, VpnRange, reuse};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 /// Leader: promises and quarantines that are over, at most `limit`.
 pub fn plan_expiry(view: &impl LedgerView, limit: usize) -> Vec<Command> {
@@ -16,13 +15,13 @@ pub fn plan_expiry(view: &impl LedgerView, limit: usize) -> Vec<Command> {
 /// Leader: ended bindings that everybody knows of, at most `limit`.
 pub fn plan_frees(view: &impl LedgerView, limit: usize) -> Vec<Command> {
     let globals = view.globals();
-    let is_ready = |address: &Ipv4Addr| {
+    let is_ready = |address: &VpnAddress| {
         view.binding(*address).is_some_and(|binding| {
             binding.until <= globals.stamp.earliest
                 && reuse::settled_everywhere(globals, binding.end_index)
         })
     };
-    let ready: Vec<Ipv4Addr> = view.ended(limit).into_iter().filter(is_ready).collect();
+    let ready: Vec<VpnAddress> = view.ended(limit).into_iter().filter(is_ready).collect();
     listed(ready, |addresses| Command::Free { addresses })
 }
 
@@ -37,7 +36,7 @@ pub fn plan_grants(view: &impl LedgerView) -> Vec<Command> {
                 let over =
                     globals.members.get(&owner).is_none_or(|m| reuse::authority_over(globals, m));
                 if over {
-                    commands.push(Command::Disown { first: range.first, last: range.last });
+                    commands.push(Command::Disown { range });
                 }
             }
             Holder::Disowned { last, index } => {
@@ -55,29 +54,26 @@ pub fn plan_grants(view: &impl LedgerView) -> Vec<Command> {
     commands
 }
 
-fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<Command>) {
+fn grant_range(view: &impl LedgerView, range: VpnRange, commands: &mut Vec<Command>) {
     let globals = view.globals();
-    let whole = Command::Grant { first: range.first, last: range.last, owner: None };
+    let whole = Command::Grant { range, owner: None };
     // Whatever of it is reserved or in no pool goes to nobody; what lies in pools is given pool by pool.
-    let pools: Vec<AddressRange> =
+    let pools: Vec<VpnRange> =
         globals.settings.pools_near(range).filter_map(|pool| pool.intersection(&range)).collect();
-    let in_pools: u64 = pools.iter().map(AddressRange::size).sum();
+    let in_pools: u64 = pools.iter().map(VpnRange::size).sum();
     let reserved = globals.settings.reserved_in(range).next().is_some();
     if in_pools < range.size() || reserved {
         commands.push(whole);
     }
     for part in pools {
-        let subnet = globals.settings.subnet_of(part.first);
+        let subnet = globals.settings.subnet_of(part.first_address());
         let pool = subnet.and_then(|subnet| subnet.pool_of(part.first));
+        let pool = pool.map(|pool| pool.within(part.vpn));
         let poorest = pool.and_then(|pool| {
             globals.sharing().into_iter().min_by_key(|id| (view.free_count(*id, pool), *id))
         });
         if let Some(owner) = poorest {
-            commands.push(Command::Grant {
-                first: part.first,
-                last: part.last,
-                owner: Some(owner),
-            });
+            commands.push(Command::Grant { range: part, owner: Some(owner) });
         }
     }
 }
@@ -90,7 +86,7 @@ fn grant_range(view: &impl LedgerView, range: AddressRange, commands: &mut Vec<C
 pub fn plan_disowns(
     view: &impl LedgerView,
     me: MemberId,
-    held_in: impl Fn(AddressRange) -> Vec<Ipv4Addr>,
+    held_in: impl Fn(VpnRange) -> Vec<VpnAddress>,
 ) -> Vec<Command> {
     let globals = view.globals();
     if globals.draining.contains(&me) {
@@ -121,14 +117,14 @@ pub fn plan_disowns(
 fn plan_drain(
     globals: &Globals,
     me: MemberId,
-    held_in: impl Fn(AddressRange) -> Vec<Ipv4Addr>,
+    held_in: impl Fn(VpnRange) -> Vec<VpnAddress>,
 ) -> Vec<Command> {
     if !globals.gives_away(me) {
         return Vec::new();
     }
     let owned = globals.holders.iter().filter(|(_, holder)| *holder == Holder::Owned(me));
     let pieces = owned.flat_map(|(range, _)| without(range, &held_in(range)));
-    pieces.map(|piece| Command::Disown { first: piece.first, last: piece.last }).collect()
+    pieces.map(|piece| Command::Disown { range: piece }).collect()
 }
 
 /// What keeps a drained member from being stopped.
@@ -172,12 +168,12 @@ pub fn drain_left(globals: &Globals, member: MemberId, since: u64) -> DrainLeft 
 fn disown_from_the_end(
     view: &impl LedgerView,
     me: MemberId,
-    pool: AddressRange,
+    pool: VpnRange,
     mut count: u64,
-    held_in: &impl Fn(AddressRange) -> Vec<Ipv4Addr>,
+    held_in: &impl Fn(VpnRange) -> Vec<VpnAddress>,
     commands: &mut Vec<Command>,
 ) {
-    let owned: Vec<AddressRange> = view
+    let owned: Vec<VpnRange> = view
         .globals()
         .holders
         .within(pool)
@@ -192,41 +188,35 @@ fn disown_from_the_end(
         let given = if free <= count { part } else { tail_with_free(view, me, part, count) };
         count = count.saturating_sub(view.free_count(me, given));
         for piece in without(given, &held_in(given)) {
-            commands.push(Command::Disown { first: piece.first, last: piece.last });
+            commands.push(Command::Disown { range: piece });
         }
     }
 }
 
 /// The shortest tail of `range` that has at least `count` free addresses, by bisection over its beginning.
-fn tail_with_free(
-    view: &impl LedgerView,
-    me: MemberId,
-    range: AddressRange,
-    count: u64,
-) -> AddressRange {
+fn tail_with_free(view: &impl LedgerView, me: MemberId, range: VpnRange, count: u64) -> VpnRange {
     let (mut low, mut high) = (u32::from(range.first), u32::from(range.last));
     while low < high {
         let middle = low + (high - low).div_ceil(2);
-        let tail = AddressRange { first: middle.into(), last: range.last };
+        let tail = range.part(middle.into(), range.last);
         if view.free_count(me, tail) >= count {
             low = middle;
         } else {
             high = middle - 1;
         }
     }
-    AddressRange { first: low.into(), last: range.last }
+    range.part(low.into(), range.last)
 }
 
 /// The parts of a range between these addresses of it, which ascend.
-fn without(range: AddressRange, held: &[Ipv4Addr]) -> Vec<AddressRange> {
+fn without(range: VpnRange, held: &[VpnAddress]) -> Vec<VpnRange> {
     let (mut next, end) = (u64::from(u32::from(range.first)), u64::from(u32::from(range.last)) + 1);
-    let cuts = held.iter().map(|address| u64::from(u32::from(*address))).chain([end]);
+    let cuts = held.iter().map(|address| u64::from(u32::from(address.ip))).chain([end]);
     let mut pieces = Vec::new();
     for cut in cuts {
         if next < cut {
             // Both lie inside `range`, so 32 bits are enough.
-            let (first, last) = ((next as u32).into(), ((cut - 1) as u32).into());
-            pieces.push(AddressRange { first, last });
+            pieces.push(range.part((next as u32).into(), ((cut - 1) as u32).into()));
         }
         next = cut + 1;
     }
@@ -250,6 +240,6 @@ pub fn plan_buckets(globals: &Globals) -> Option<Command> {
     (buckets != globals.buckets).then_some(Command::SetBuckets { buckets })
 }
 
-fn listed(addresses: Vec<Ipv4Addr>, command: fn(Vec<Ipv4Addr>) -> Command) -> Vec<Command> {
+fn listed(addresses: Vec<VpnAddress>, command: fn(Vec<VpnAddress>) -> Command) -> Vec<Command> {
     if addresses.is_empty() { Vec::new() } else { vec![command(addresses)] }
 }

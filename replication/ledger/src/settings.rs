@@ -2,7 +2,7 @@
 
 use crate::{
     Allocation, Boot, Class, ClientRules, DnsSettings, LeasequerySettings, Octets, PoolRules,
-    Reception, Reservation, VendorClass,
+    Reception, Reservation, VendorClass, Vpn, VpnAddress, VpnNumber, VpnRange,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +21,11 @@ impl AddressRange {
     /// True if the address lies in it.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         self.first <= address && address <= self.last
+    }
+
+    /// The same range in this VPN.
+    pub fn within(self, vpn: VpnNumber) -> VpnRange {
+        VpnRange { vpn, first: self.first, last: self.last }
     }
 
     /// How many addresses it has.
@@ -136,8 +141,8 @@ pub struct Subnet {
     pub reservations: Vec<Reservation>,
     /// What its clients may do and are told.
     pub clients: ClientRules,
-    /// The VPN that it is in, as the value of option 221 (RFC 6607 section 3.5); none for the global one.
-    pub vpn: Option<Octets>,
+    /// The VPN that it is in (RFC 6607).
+    pub vpn: Vpn,
 }
 
 /// Everything that all members agree on besides bindings and members.
@@ -159,7 +164,7 @@ pub struct Settings {
     pub auto_partner_down_seconds: Option<u32>,
     /// Options for everybody.
     pub options: Vec<OptionValue>,
-    /// Sorted by prefix, disjoint.
+    /// Sorted by the number of their VPN and by prefix; those of one VPN are disjoint.
     pub subnets: Vec<Subnet>,
     /// Leasequery.
     pub leasequery: LeasequerySettings,
@@ -195,11 +200,32 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The position in [`Settings::subnets`] of the subnet whose prefix holds the address.
+    pub fn subnet_position(&self, address: VpnAddress) -> Option<usize> {
+        let after = self.subnets.partition_point(|subnet| subnet.first_address() <= address);
+        let position = after.checked_sub(1)?;
+        self.subnets.get(position)?.range().contains(address).then_some(position)
+    }
+
     /// The subnet whose prefix holds the address.
-    pub fn subnet_of(&self, address: Ipv4Addr) -> Option<&Subnet> {
-        let after = self.subnets.partition_point(|subnet| subnet.prefix.address <= address);
-        let subnet = self.subnets.get(after.checked_sub(1)?)?;
-        subnet.prefix.contains(address).then_some(subnet)
+    pub fn subnet_of(&self, address: VpnAddress) -> Option<&Subnet> {
+        self.subnets.get(self.subnet_position(address)?)
+    }
+
+    /// The VPN with this number, if it is configured; the global one always is.
+    pub fn vpn(&self, number: VpnNumber) -> Option<&Vpn> {
+        static GLOBAL: Vpn = Vpn::GLOBAL;
+        if number == VpnNumber::GLOBAL {
+            return Some(&GLOBAL);
+        }
+        let position = self.subnets.partition_point(|subnet| subnet.vpn.number() < number);
+        self.subnets.get(position).map(|subnet| &subnet.vpn).filter(|vpn| vpn.number() == number)
+    }
+
+    /// The VPN that this value of option 221 names, if it is configured.
+    pub fn vpn_named(&self, identifier: &[u8]) -> Option<&Vpn> {
+        let vpn = self.vpn(VpnNumber::of(identifier))?;
+        (vpn.identifier() == Some(identifier)).then_some(vpn)
     }
 
     /// The class with this identifier.
@@ -210,47 +236,50 @@ impl Settings {
     }
 
     /// True if the address can be given out dynamically.
-    pub fn in_pool(&self, address: Ipv4Addr) -> bool {
-        self.subnet_of(address).is_some_and(|subnet| subnet.pool_of(address).is_some())
+    pub fn in_pool(&self, address: VpnAddress) -> bool {
+        self.subnet_of(address).is_some_and(|subnet| subnet.pool_of(address.ip).is_some())
     }
 
     /// The reservation of this very address.
-    pub fn reservation_of(&self, address: Ipv4Addr) -> Option<&Reservation> {
-        self.subnet_of(address)?.reservation_of(address)
+    pub fn reservation_of(&self, address: VpnAddress) -> Option<&Reservation> {
+        self.subnet_of(address)?.reservation_of(address.ip)
+    }
+
+    /// The subnets that have addresses of this range, in order.
+    fn subnets_near(&self, range: VpnRange) -> impl Iterator<Item = &Subnet> + '_ {
+        let (first, last) = (range.first_address(), range.last_address());
+        let after = self.subnets.partition_point(|s| s.range().last_address() < first);
+        self.subnets[after..].iter().take_while(move |subnet| subnet.first_address() <= last)
     }
 
     /// The pools that have addresses of this range, in order of address.
-    pub fn pools_near(&self, range: AddressRange) -> impl Iterator<Item = AddressRange> + '_ {
-        let after = self.subnets.partition_point(|s| s.prefix.range().last < range.first);
-        self.subnets[after..]
-            .iter()
-            .take_while(move |subnet| subnet.prefix.address <= range.last)
-            .flat_map(|subnet| subnet.pools.iter().copied())
+    pub fn pools_near(&self, range: VpnRange) -> impl Iterator<Item = VpnRange> + '_ {
+        self.subnets_near(range)
+            .flat_map(Subnet::pool_ranges)
             .filter(move |pool| pool.intersection(&range).is_some())
     }
 
     /// The addresses of this range that are reserved, ascending.
-    pub fn reserved_in(&self, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    pub fn reserved_in(&self, range: VpnRange) -> impl Iterator<Item = VpnAddress> + '_ {
         // Subnets are sorted by prefix and disjoint, reservations by address: the walk is in order.
-        let after = self.subnets.partition_point(|s| s.prefix.range().last < range.first);
-        self.subnets[after..]
-            .iter()
-            .take_while(move |subnet| subnet.prefix.address <= range.last)
+        self.subnets_near(range)
             .flat_map(move |subnet| {
                 let from = subnet.reservations.partition_point(|r| r.address < range.first);
-                subnet.reservations[from..].iter().map(|r| r.address)
+                subnet.reservations[from..].iter().map(|r| subnet.at(r.address))
             })
-            .take_while(move |address| *address <= range.last)
+            .take_while(move |address| *address <= range.last_address())
     }
 
     /// Every pool of every subnet, in order of address.
-    pub fn pools(&self) -> impl Iterator<Item = AddressRange> + '_ {
-        self.subnets.iter().flat_map(|subnet| subnet.pools.iter().copied())
+    pub fn pools(&self) -> impl Iterator<Item = VpnRange> + '_ {
+        self.subnets.iter().flat_map(Subnet::pool_ranges)
     }
 
-    /// Every reservation.
-    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
-        self.subnets.iter().flat_map(|subnet| subnet.reservations.iter())
+    /// Every reservation and its address.
+    pub fn reservations(&self) -> impl Iterator<Item = (VpnAddress, &Reservation)> {
+        self.subnets.iter().flat_map(|subnet| {
+            subnet.reservations.iter().map(|reserved| (subnet.at(reserved.address), reserved))
+        })
     }
 }
 
@@ -269,8 +298,27 @@ impl Subnet {
             boot: Boot::default(),
             reservations: Vec::new(),
             clients: ClientRules::default(),
-            vpn: None,
+            vpn: Vpn::default(),
         }
+    }
+
+    /// The address of this name in the subnet's VPN.
+    pub fn at(&self, ip: Ipv4Addr) -> VpnAddress {
+        VpnAddress { vpn: self.vpn.number(), ip }
+    }
+
+    /// All of its addresses.
+    pub fn range(&self) -> VpnRange {
+        self.prefix.range().within(self.vpn.number())
+    }
+
+    fn first_address(&self) -> VpnAddress {
+        self.at(self.prefix.address)
+    }
+
+    /// Its pools, in order of address.
+    pub fn pool_ranges(&self) -> impl Iterator<Item = VpnRange> + '_ {
+        self.pools.iter().map(|pool| pool.within(self.vpn.number()))
     }
 
     /// The pool with this address in it.
@@ -318,18 +366,37 @@ mod tests {
         Ipv4Addr::from(0x0a00_0000 + place)
     }
 
+    /// The global VPN and two others, in order of their numbers.
+    fn vpns() -> [Vpn; 3] {
+        let mut vpns = [&b"\0red"[..], b"\0blue"].map(|id| Vpn::named(id.into()));
+        vpns.sort_by_key(Vpn::number);
+        let [one, other] = vpns;
+        [Vpn::GLOBAL, one, other]
+    }
+
+    #[test]
+    fn a_vpn_is_known_while_a_subnet_is_in_it() {
+        let [_, one, other] = vpns();
+        let prefix = Prefix { address: at(0), len: 28 };
+        let subnet = Subnet { vpn: one.clone(), ..Subnet::new(prefix) };
+        let settings = Settings { subnets: vec![subnet], ..Settings::default() };
+        assert_eq!(settings.vpn(VpnNumber::GLOBAL), Some(&Vpn::GLOBAL));
+        assert_eq!(settings.vpn(one.number()), Some(&one));
+        assert_eq!(settings.vpn(other.number()), None);
+    }
+
     proptest! {
         /// What is found by search is what a walk through everything finds.
         #[test]
         fn pools_and_reservations_of_a_range_are_those_of_a_walk(
             subnets in prop::collection::btree_map(
-                0u32..6,
+                (0usize..3, 0u32..6),
                 (0u32..8, 0u32..8, prop::collection::btree_set(0u32..16, 0..5)),
-                0..6,
+                0..14,
             ),
-            probe in (0u32..100, 0u32..100),
+            probe in (0usize..3, 0u32..100, 0u32..100),
         ) {
-            let subnets = subnets.into_iter().map(|(place, (one, other, reserved))| {
+            let subnets = subnets.into_iter().map(|((vpn, place), (one, other, reserved))| {
                 let base = place * 16;
                 let pool = |first: u32, last: u32| AddressRange { first: at(first), last: at(last) };
                 let by_circuit = |address: u32| {
@@ -342,21 +409,24 @@ mod tests {
                         pool(base + 9, base + 12),
                     ],
                     reservations: reserved.into_iter().map(by_circuit).collect(),
+                    vpn: vpns()[vpn].clone(),
                     ..Subnet::new(Prefix { address: at(base), len: 28 })
                 }
             });
             let settings = Settings { subnets: subnets.collect(), ..Settings::default() };
-            let range =
-                AddressRange { first: at(probe.0.min(probe.1)), last: at(probe.0.max(probe.1)) };
+            let (vpn, first, last) = (probe.0, probe.1.min(probe.2), probe.1.max(probe.2));
+            let range = VpnRange { vpn: vpns()[vpn].number(), first: at(first), last: at(last) };
             let pools: Vec<_> = settings.pools_near(range).collect();
-            let met = |pool: &AddressRange| pool.intersection(&range).is_some();
+            let met = |pool: &VpnRange| pool.intersection(&range).is_some();
             prop_assert_eq!(pools, settings.pools().filter(met).collect::<Vec<_>>());
             let reserved: Vec<_> = settings.reserved_in(range).collect();
-            let all = settings.reservations().map(|reservation| reservation.address);
+            let all = settings.reservations().map(|(address, _)| address);
             prop_assert_eq!(reserved, all.filter(|a| range.contains(*a)).collect::<Vec<_>>());
-            for address in (0..100).map(at) {
-                let holds = |pool: &AddressRange| pool.contains(address);
+            for address in (0..100).map(|place| range.at(at(place))) {
+                let holds = |pool: &VpnRange| pool.contains(address);
                 prop_assert_eq!(settings.in_pool(address), settings.pools().any(|p| holds(&p)));
+                let holds = |subnet: &&Subnet| subnet.range().contains(address);
+                prop_assert_eq!(settings.subnet_of(address), settings.subnets.iter().find(holds));
             }
         }
     }

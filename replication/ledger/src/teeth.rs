@@ -47,12 +47,14 @@ pub enum Tooth {
     SettledWhileAway,
     StaleSessionTaken,
     TailGains,
+    VpnOfBindingIgnored,
+    VpnOfHolderIgnored,
 }
 
 #[cfg(feature = "teeth")]
 impl Tooth {
     /// Every rule with teeth.
-    pub const ALL: [Tooth; 39] = [
+    pub const ALL: [Tooth; 41] = [
         Tooth::AckBeforeCommit,
         Tooth::AnchorIgnored,
         Tooth::BarredIgnored,
@@ -92,6 +94,8 @@ impl Tooth {
         Tooth::SettledWhileAway,
         Tooth::StaleSessionTaken,
         Tooth::TailGains,
+        Tooth::VpnOfBindingIgnored,
+        Tooth::VpnOfHolderIgnored,
     ];
 }
 

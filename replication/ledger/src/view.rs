@@ -5,8 +5,8 @@
 //! both to the same answers.
 
 use crate::{
-    AddressRange, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameEntry, NameTable,
-    Stamp, Timestamp,
+    Binding, ClientKey, Globals, HardwareAddress, MemberId, NameEntry, NameTable, Stamp, Timestamp,
+    VpnAddress, VpnNumber, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -16,7 +16,7 @@ pub trait LedgerView {
     fn globals(&self) -> &Globals;
 
     /// The record of an address, if it was ever given out.
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding>;
+    fn binding(&self, address: VpnAddress) -> Option<&Binding>;
 
     /// Every record whose client is this one, in no particular order.
     fn bindings_of_client<'a>(
@@ -44,23 +44,25 @@ pub trait LedgerView {
     ) -> impl Iterator<Item = &'a Binding> + 'a;
 
     /// Records in order of their newest change and address, from just after `after`.
-    fn bindings_changed_after(&self, after: (u64, Ipv4Addr))
-    -> impl Iterator<Item = &Binding> + '_;
+    fn bindings_changed_after(
+        &self,
+        after: (u64, VpnAddress),
+    ) -> impl Iterator<Item = &Binding> + '_;
 
     /// Records in order of address, from `first` on.
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_;
+    fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_;
 
     /// The lowest address of `range` that `owner` may give to a new client: it owns it, and no binding holds it.
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr>;
+    fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress>;
 
     /// How many addresses of `range` `owner` may give to new clients.
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64;
+    fn free_count(&self, owner: MemberId, range: VpnRange) -> u64;
 
     /// Promises and quarantines that are over by the log's time and not yet committed as ended, at most `limit`.
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr>;
+    fn due(&self, limit: usize) -> Vec<VpnAddress>;
 
     /// Ended bindings that wait to become free, oldest end first, at most `limit`.
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr>;
+    fn ended(&self, limit: usize) -> Vec<VpnAddress>;
 
     /// What DNS should say and may say. Never of what a member promised alone: that is told once it is merged.
     fn names(&self) -> &NameTable;
@@ -72,7 +74,7 @@ pub trait LedgerView {
 
     /// False if this view knows that a promise of the address to this client would be refused for a reason that [`crate::may_bind`] does
     /// not see: another address is the better offer.
-    fn may_offer(&self, _address: Ipv4Addr, _client: &ClientKey, _now: Timestamp) -> bool {
+    fn may_offer(&self, _address: VpnAddress, _client: &ClientKey, _now: Timestamp) -> bool {
         true
     }
 
@@ -87,7 +89,7 @@ pub trait LedgerView {
     }
 
     /// True if no binding keeps a new client from having this address.
-    fn is_free(&self, address: Ipv4Addr) -> bool {
+    fn is_free(&self, address: VpnAddress) -> bool {
         self.binding(address).is_none_or(|b| b.state == crate::BindingState::Free)
     }
 }
@@ -102,10 +104,14 @@ pub trait LedgerTable: LedgerView {
 
     /// Changes a record in place. The address, the client and the hardware address must stay as they are: indexes
     /// hang on them. Returns none if there is no record.
-    fn amend<R>(&mut self, address: Ipv4Addr, change: impl FnOnce(&mut Binding) -> R) -> Option<R>;
+    fn amend<R>(
+        &mut self,
+        address: VpnAddress,
+        change: impl FnOnce(&mut Binding) -> R,
+    ) -> Option<R>;
 
     /// Stores the names of an address, or that there are none.
-    fn set_names(&mut self, address: Ipv4Addr, entry: Option<NameEntry>);
+    fn set_names(&mut self, address: VpnAddress, entry: Option<NameEntry>);
 
     /// The log moved on to this entry and this time.
     fn advance(&mut self, index: u64, stamp: Stamp);
@@ -124,8 +130,8 @@ pub mod contract {
     pub fn check(mut table: impl LedgerTable, seed: u64) {
         let mut model = MapTable::default();
         let mut random = Draws(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        for step in 1..600u64 {
-            let address = Ipv4Addr::from(0x0a00_0000 + random.below(300) as u32);
+        for step in 1..1500u64 {
+            let address = random.address();
             match random.below(10) {
                 0..=3 => {
                     let binding = random.binding(address, step);
@@ -149,8 +155,7 @@ pub mod contract {
                     assert_eq!(found, model.amend(address, change));
                 }
                 7 => {
-                    let last = u32::from(address) + random.below(40) as u32;
-                    let range = AddressRange { first: address, last: last.into() };
+                    let range = random.range_from(address, 40);
                     let holder = match random.below(4) {
                         0 => None,
                         1 => Some(Holder::Reserved),
@@ -173,10 +178,10 @@ pub mod contract {
 
     fn compare(table: &impl LedgerView, model: &MapTable, random: &mut Draws) {
         assert_eq!(table.globals(), model.globals());
-        let address = Ipv4Addr::from(0x0a00_0000 + random.below(300) as u32);
+        let address = random.address();
         assert_eq!(table.binding(address), model.binding(address));
         let sample = random.binding(address, 0);
-        let sorted = |mut found: Vec<Ipv4Addr>| {
+        let sorted = |mut found: Vec<VpnAddress>| {
             found.sort();
             found
         };
@@ -203,8 +208,7 @@ pub mod contract {
         );
         let after = (random.below(600) as u64, address);
         assert!(table.bindings_changed_after(after).eq(model.bindings_changed_after(after)));
-        let last = u32::from(address) + random.below(200) as u32;
-        let range = AddressRange { first: address, last: last.into() };
+        let range = random.range_from(address, 200);
         for owner in [MemberId(2), MemberId(3)] {
             assert_eq!(table.next_free(owner, range), model.next_free(owner, range));
             assert_eq!(table.free_count(owner, range), model.free_count(owner, range));
@@ -216,7 +220,7 @@ pub mod contract {
 
     /// A record like those that [`check`] draws, for tests that need one.
     pub fn sample() -> Binding {
-        Draws(1).binding(Ipv4Addr::new(10, 0, 0, 1), 1)
+        Draws(1).binding(VpnAddress::global([10, 0, 0, 1].into()), 1)
     }
 
     /// xorshift: the seed decides everything.
@@ -230,6 +234,17 @@ pub mod contract {
             (self.0 % end as u64) as usize
         }
 
+        /// Of 300 addresses in each of three VPNs.
+        fn address(&mut self) -> VpnAddress {
+            let ip = Ipv4Addr::from(0x0a00_0000 + self.below(300) as u32);
+            VpnAddress { vpn: VpnNumber([0, 1, u32::MAX][self.below(3)]), ip }
+        }
+
+        fn range_from(&mut self, first: VpnAddress, size_max: usize) -> VpnRange {
+            let last = u32::from(first.ip) + self.below(size_max) as u32;
+            VpnRange { vpn: first.vpn, first: first.ip, last: last.into() }
+        }
+
         /// Circuit, remote and relay identifiers; the last two are missing now and then.
         fn relay_agent_information(&mut self) -> crate::Octets {
             let mut octets = vec![1, 1, self.below(9) as u8];
@@ -241,7 +256,7 @@ pub mod contract {
             octets.into()
         }
 
-        fn binding(&mut self, address: Ipv4Addr, step: u64) -> Binding {
+        fn binding(&mut self, address: VpnAddress, step: u64) -> Binding {
             let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, self.below(20) as u8]);
             let client = match self.below(2) {
                 0 => ClientKey::from_hardware(&hardware),

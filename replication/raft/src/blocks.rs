@@ -3,7 +3,7 @@
 //! **Problem.** A member proposes binds from its own free space and crashes before it knows what became of them. Some may be
 //! committed by the others without being in its log. If it then served alone, it could give those addresses away again.
 //!
-//! **Model.** Its space is seen in blocks of 256 addresses. Before the first bind from a block is proposed, the block is marked
+//! **Model.** Its space is seen in blocks of 256 addresses of one VPN. Before the first bind from a block is proposed, the block is marked
 //! on disk: one sync for a block, not for a bind. What is found marked at a start is *barred*.
 //!
 //! **Rules.** No free address of a barred block is handed out until this member is back in quorum mode: by then its log
@@ -16,9 +16,8 @@
 use crate::codec::{self, Reader};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use replication_ledger::{AddressRange, Command, LedgerView};
+use replication_ledger::{Command, LedgerView, VpnAddress, VpnRange};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use storage::{LogStore, StorageError};
 
@@ -38,11 +37,11 @@ pub(crate) struct Blocks {
 #[derive(Default)]
 struct State {
     /// Found marked at the start, and not yet forgotten.
-    barred: BTreeSet<u32>,
+    barred: BTreeSet<u64>,
     /// Marked, or about to be.
-    wanted: BTreeSet<u32>,
+    wanted: BTreeSet<u64>,
     /// Known to be on disk.
-    durable: BTreeSet<u32>,
+    durable: BTreeSet<u64>,
     /// Counts the returns to quorum mode, so that a mark from before one does not count after it.
     epoch: u64,
 }
@@ -65,7 +64,7 @@ impl Blocks {
     }
 
     /// The blocks that these commands take free addresses from and that are not marked yet.
-    pub(crate) fn unmarked(&self, commands: &[Command], view: &impl LedgerView) -> BTreeSet<u32> {
+    pub(crate) fn unmarked(&self, commands: &[Command], view: &impl LedgerView) -> BTreeSet<u64> {
         let state = self.state.lock();
         let fresh = commands.iter().filter_map(|command| match command {
             Command::Bind(bind) => Some(bind.address),
@@ -79,7 +78,7 @@ impl Blocks {
     }
 
     /// Marks blocks on disk and then calls `on_marked`, on a thread that must not be held up; at once if the disk refuses.
-    pub(crate) fn mark(&self, blocks: BTreeSet<u32>, on_marked: OnMarked) {
+    pub(crate) fn mark(&self, blocks: BTreeSet<u64>, on_marked: OnMarked) {
         let (value, epoch) = {
             let mut state = self.state.lock();
             state.wanted.extend(&blocks);
@@ -108,23 +107,14 @@ impl Blocks {
     }
 
     /// True if this address, should it be free, must not be handed out by this member alone [AV-Q8].
-    pub(crate) fn is_barred(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn is_barred(&self, address: VpnAddress) -> bool {
         self.state.lock().barred.contains(&block_of(address))
     }
 
     /// Every barred block.
-    pub(crate) fn barred_ranges(&self) -> Vec<AddressRange> {
+    pub(crate) fn barred_ranges(&self) -> Vec<VpnRange> {
         let state = self.state.lock();
-        let blocks = state.barred.iter();
-        blocks
-            .map(|block| {
-                let first = block << BLOCK_BITS;
-                AddressRange {
-                    first: first.into(),
-                    last: (first | !(u32::MAX << BLOCK_BITS)).into(),
-                }
-            })
-            .collect()
+        state.barred.iter().map(|block| range_of(*block)).collect()
     }
 
     /// This member is back in quorum mode: what it proposed before is decided.
@@ -148,25 +138,33 @@ fn tell(waiting: &Mutex<Option<OnMarked>>, marked: bool) {
     }
 }
 
-fn block_of(address: Ipv4Addr) -> u32 {
-    u32::from(address) >> BLOCK_BITS
+/// Blocks are numbered by the bits of their addresses, so none is of two VPNs.
+fn block_of(address: VpnAddress) -> u64 {
+    address.to_bits() >> BLOCK_BITS
 }
 
-fn encode(blocks: &BTreeSet<u32>) -> Bytes {
+fn range_of(block: u64) -> VpnRange {
+    let first = block << BLOCK_BITS;
+    let VpnAddress { ip: last, .. } = VpnAddress::from_bits(first | !(u64::MAX << BLOCK_BITS));
+    let VpnAddress { vpn, ip: first } = VpnAddress::from_bits(first);
+    VpnRange { vpn, first, last }
+}
+
+fn encode(blocks: &BTreeSet<u64>) -> Bytes {
     codec::encode(|writer| {
         writer.u64(blocks.len() as u64);
         for block in blocks {
-            writer.u64(u64::from(*block));
+            writer.u64(*block);
         }
     })
 }
 
-fn decode(bytes: Bytes) -> Option<BTreeSet<u32>> {
+fn decode(bytes: Bytes) -> Option<BTreeSet<u64>> {
     let mut reader = Reader::new("blocks", bytes);
     let count = reader.u64().ok()?;
     let mut blocks = BTreeSet::new();
     for _ in 0..count {
-        blocks.insert(u32::try_from(reader.u64().ok()?).ok()?);
+        blocks.insert(reader.u64().ok()?);
     }
     reader.finish(blocks).ok()
 }
@@ -174,14 +172,24 @@ fn decode(bytes: Bytes) -> Option<BTreeSet<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replication_ledger::{Bind, ClientKey, HardwareAddress, MapTable, NameWish, Octets};
+    use replication_ledger::{
+        Bind, ClientKey, HardwareAddress, MapTable, NameWish, Octets, VpnNumber,
+    };
+    use std::net::Ipv4Addr;
     use storage::faults::FaultyLogStore;
     use storage::memory::MemoryLogStore;
+
+    /// An address; one with `%7` behind it is of that VPN.
+    fn ip(text: &str) -> VpnAddress {
+        let (ip, vpn) = text.split_once('%').unwrap_or((text, "0"));
+        let (ip, vpn) = (ip.parse().expect("an address"), vpn.parse().expect("a number"));
+        VpnAddress { vpn: VpnNumber(vpn), ip }
+    }
 
     fn bind(address: &str) -> Command {
         let hardware = HardwareAddress::new(1, &[2, 0, 0, 0, 0, 1]);
         Command::Bind(Box::new(Bind {
-            address: address.parse().expect("an address"),
+            address: ip(address),
             client: ClientKey::from_hardware(&hardware),
             hardware,
             lease_seconds: 60,
@@ -202,7 +210,7 @@ mod tests {
         let view = MapTable::default();
         let fresh = blocks.unmarked(&[bind("10.0.0.7"), bind("10.0.0.9")], &view);
         assert_eq!(fresh.len(), 1, "one mark for a block, not for a bind");
-        assert!(!blocks.is_barred("10.0.0.7".parse().expect("an address")));
+        assert!(!blocks.is_barred(ip("10.0.0.7")));
         let proposed = Arc::new(Mutex::new(None));
         let told = Arc::clone(&proposed);
         blocks.mark(fresh, Box::new(move |marked| *told.lock() = Some(marked)));
@@ -210,18 +218,38 @@ mod tests {
         log.sync();
         assert_eq!(*proposed.lock(), Some(true));
         assert!(blocks.unmarked(&[bind("10.0.0.200")], &view).is_empty());
-        assert_eq!(blocks.unmarked(&[bind("10.0.1.0")], &view).len(), 1);
+        assert_eq!(blocks.unmarked(&[bind("10.0.1.0"), bind("10.0.0.7%7")], &view).len(), 2);
 
         let log = Arc::new(log.crash(None));
         let after_crash = Blocks::load(log.clone()).expect("read");
-        let barred =
-            |blocks: &Blocks, address: &str| blocks.is_barred(address.parse().expect("an address"));
+        let barred = |blocks: &Blocks, address: &str| blocks.is_barred(ip(address));
         assert!(barred(&after_crash, "10.0.0.200"));
         assert!(!barred(&after_crash, "10.0.1.0"));
+        assert!(!barred(&after_crash, "10.0.0.200%7"), "the same block of another VPN");
         after_crash.forget();
         assert!(!barred(&after_crash, "10.0.0.200"));
         assert_eq!(after_crash.unmarked(&[bind("10.0.0.7")], &view).len(), 1);
         assert!(!barred(&Blocks::load(log).expect("read"), "10.0.0.200"));
+    }
+
+    #[test]
+    fn a_block_of_a_vpn_is_barred_there_alone() {
+        let log = Arc::new(MemoryLogStore::manual(Arc::new(|| ())));
+        let blocks = Blocks::load(log.clone()).expect("read");
+        let used = [bind("10.0.0.7%7"), bind("255.255.255.9%4294967295")];
+        blocks.mark(blocks.unmarked(&used, &MapTable::default()), Box::new(|_| ()));
+        log.sync();
+        let after_crash = Blocks::load(Arc::new(log.crash(None))).expect("read");
+        let range = |first: &str, last: &str| {
+            let VpnAddress { vpn, ip: first } = ip(first);
+            VpnRange { vpn, first, last: ip(last).ip }
+        };
+        let last_block = range("255.255.255.0%4294967295", "255.255.255.255");
+        assert_eq!(after_crash.barred_ranges(), [range("10.0.0.0%7", "10.0.0.255"), last_block]);
+        assert!(
+            after_crash.is_barred(ip("10.0.0.200%7")) && after_crash.is_barred(VpnAddress::LAST)
+        );
+        assert!(!after_crash.is_barred(ip("10.0.0.7")) && !after_crash.is_barred(ip("10.0.0.7%8")));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use openraft::{AsyncRuntime, Instant, Raft};
 use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
     Command, LedgerView, MemberId, MemberView, Mode, Outcome, PastLost, PastWithJournal, Role,
-    SilentReason,
+    SilentReason, VpnAddress,
 };
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -222,7 +222,7 @@ impl<RT: AsyncRuntime, S: StateMachineStore> Cluster<RT, S> {
 
     /// True if this address, should it be free, may not be handed out by this member alone: it comes from a block that was in
     /// use before a restart, and the member has not been in quorum mode since [AV-Q8].
-    pub fn is_barred(&self, address: Ipv4Addr) -> bool {
+    pub fn is_barred(&self, address: VpnAddress) -> bool {
         self.member.blocks.is_barred(address)
     }
 

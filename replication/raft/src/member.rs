@@ -23,7 +23,7 @@ use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
 use openraft::{AsyncRuntime, Instant, Raft, ServerState};
 use parking_lot::{Mutex, RwLock};
-use replication_ledger::{AddressRange, MemberId, Mode, PartnerDown};
+use replication_ledger::{MemberId, Mode, PartnerDown, VpnAddress, VpnRange};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use tokio::sync::Notify;
 pub(crate) type RaftHandle<RT, S> = Raft<Types<RT>, StateMachine<RT, S>>;
 
 /// Lists the addresses of a range that were offered to clients a moment ago, ascending.
-pub type HeldCheck = Arc<dyn Fn(AddressRange) -> Vec<Ipv4Addr> + Send + Sync>;
+pub type HeldCheck = Arc<dyn Fn(VpnRange) -> Vec<VpnAddress> + Send + Sync>;
 /// Called with every new mode, on a task of this crate: it must be quick.
 pub type ModeListener = Arc<dyn Fn(Mode) + Send + Sync>;
 

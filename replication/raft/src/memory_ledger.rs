@@ -6,9 +6,9 @@ use bytes::Bytes;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use replication_ledger::{
     Binding, BindingKey, Globals, LedgerTable, LedgerView, MapPast, MapTable, NameEntry, Octets,
+    VpnAddress,
 };
 use std::io;
-use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::sync::Arc;
 use storage::{CommittedEntry, EntryContent, ParcelOutcome, StorageError, encoding};
@@ -61,8 +61,7 @@ impl MemoryLedger {
 
 impl State {
     fn encode(&self) -> Bytes {
-        let bindings: Vec<Binding> =
-            self.table.bindings_from(Ipv4Addr::UNSPECIFIED).cloned().collect();
+        let bindings: Vec<Binding> = self.table.bindings_from(VpnAddress::FIRST).cloned().collect();
         let (position, membership) = (self.mark.position.clone(), self.mark.membership.clone());
         let globals = self.table.globals().clone();
         let remembered = self.table.remembered().filter_map(|key| match key {
@@ -70,7 +69,7 @@ impl State {
             BindingKey::RelayId(value) => Some((false, value.clone())),
             BindingKey::Hardware(_) | BindingKey::ClientIdentifier(_) => None,
         });
-        let names = self.table.names().from(Ipv4Addr::UNSPECIFIED);
+        let names = self.table.names().from(VpnAddress::FIRST);
         let names = names.map(|entry| NameEntry::clone(entry)).collect();
         let encoded: Encoded =
             (position, membership, globals, bindings, remembered.collect(), names);

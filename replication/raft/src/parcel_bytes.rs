@@ -58,11 +58,10 @@ pub(crate) fn decode_forwarded(bytes: Bytes) -> Result<Vec<EncodedParcel>, Malfo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replication_ledger::{MemberId, Session};
-    use std::net::Ipv4Addr;
+    use replication_ledger::{MemberId, Session, VpnAddress};
 
     fn parcel(sequence: u64) -> Parcel {
-        let commands = vec![Command::Reset { address: Ipv4Addr::new(10, 0, 0, 1) }; 3];
+        let commands = vec![Command::Reset { address: VpnAddress::LAST }; 3];
         Parcel { member: MemberId(2), session: Session(4), sequence, commands }
     }
 

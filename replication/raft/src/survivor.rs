@@ -41,12 +41,11 @@ use openraft::AsyncRuntime;
 use openraft::Instant;
 use openraft::vote::RaftLeaderId;
 use replication_ledger::{
-    AddressRange, Command, LedgerTable, LedgerView, Lossy, MapTable, MemberId, Mode, Outcome,
-    PartnerDown, Role, VoterStanding, lease_seconds_max, plan_assertion,
+    Command, LedgerTable, LedgerView, Lossy, MapTable, MemberId, Mode, Outcome, PartnerDown, Role,
+    VoterStanding, VpnAddress, VpnRange, lease_seconds_max, plan_assertion,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{CommittedEntry, EntryContent, LogStore, StorageError, encoding};
@@ -85,7 +84,7 @@ struct Intent {
     /// This member's own commands of unknown outcome.
     unknown: Vec<Command>,
     /// Blocks of AV-Q8.
-    barred: Vec<AddressRange>,
+    barred: Vec<VpnRange>,
     /// The newest entry that was known to be committed.
     committed_index: u64,
 }
@@ -366,7 +365,7 @@ pub(crate) fn apply_up_to<S: StateMachineStore>(
 }
 
 /// Addresses that entries after this one name.
-fn named_after(log: &dyn LogStore, index: u64) -> Result<BTreeSet<Ipv4Addr>, ReplicationError> {
+fn named_after(log: &dyn LogStore, index: u64) -> Result<BTreeSet<VpnAddress>, ReplicationError> {
     let mut named = BTreeSet::new();
     for (index, record) in log.read(index + 1..u64::MAX)? {
         let Payload::Normal(batch) = codec::entry_of_record(index, record)?.payload else {

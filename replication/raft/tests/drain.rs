@@ -2,7 +2,7 @@
 
 mod support;
 
-use replication_ledger::{LedgerView, MemberId, Mode, Outcome, Refusal, Role};
+use replication_ledger::{LedgerView, MemberId, Mode, Outcome, Refusal, Role, VpnAddress};
 use replication_raft::{ProductionCluster, ReplicationError, TokioRuntime};
 use support::*;
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ fn is_drained(at: &ProductionCluster, member: u64) -> bool {
     drain.is_some_and(|progress| progress.is_done())
 }
 
-async fn bound(at: &ProductionCluster, client: u32, address: std::net::Ipv4Addr) {
+async fn bound(at: &ProductionCluster, client: u32, address: VpnAddress) {
     let outcome = at.propose(bind(client, address)).await.expect("a quorum takes it");
     assert!(matches!(outcome, Outcome::Bound { .. }), "{outcome:?}");
 }

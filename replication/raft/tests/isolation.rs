@@ -4,10 +4,11 @@ mod support;
 
 use openraft::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
-use replication_ledger::{Bind, Command, LedgerView, MemberId, Mode, Outcome, Refusal, Role};
+use replication_ledger::{
+    Bind, Command, LedgerView, MemberId, Mode, Outcome, Refusal, Role, VpnAddress,
+};
 use replication_raft::ProposeError;
 use replication_raft::transport::memory::MemoryNetwork;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::LogStore;
@@ -34,7 +35,7 @@ async fn in_mode(member: &SimCluster, wanted: Mode) {
 }
 
 /// A bind as the packet path of a member without a quorum makes it: for no longer than its view allows.
-fn short(member: &SimCluster, client: u32, at: Ipv4Addr) -> Command {
+fn short(member: &SimCluster, client: u32, at: VpnAddress) -> Command {
     let limit = member.with_view(|view| view.lease_limit_seconds());
     let Command::Bind(long) = bind(client, at) else { unreachable!("bind makes binds") };
     let lease_seconds = limit.map_or(long.lease_seconds, |limit| limit.min(long.lease_seconds));
@@ -42,7 +43,7 @@ fn short(member: &SimCluster, client: u32, at: Ipv4Addr) -> Command {
 }
 
 /// What the client would be told.
-async fn ask(member: &SimCluster, client: u32, at: Ipv4Addr) -> Result<bool, ProposeError> {
+async fn ask(member: &SimCluster, client: u32, at: VpnAddress) -> Result<bool, ProposeError> {
     let outcome = member.propose(short(member, client, at)).await?;
     if let Outcome::Refused(refusal) = outcome {
         assert_eq!(refusal, Refusal::NotAlone, "no client may be told a reason");
@@ -50,19 +51,19 @@ async fn ask(member: &SimCluster, client: u32, at: Ipv4Addr) -> Result<bool, Pro
     Ok(matches!(outcome, Outcome::Bound { .. }))
 }
 
-fn client_of(member: &SimCluster, at: Ipv4Addr) -> Option<replication_ledger::ClientKey> {
+fn client_of(member: &SimCluster, at: VpnAddress) -> Option<replication_ledger::ClientKey> {
     member.with_view(|view| view.binding(at).map(|binding| binding.client.clone()))
 }
 
 fn key(client: u32) -> replication_ledger::ClientKey {
-    let Command::Bind(bind) = bind(client, Ipv4Addr::UNSPECIFIED) else {
+    let Command::Bind(bind) = bind(client, VpnAddress::FIRST) else {
         unreachable!("bind makes binds")
     };
     bind.client
 }
 
 /// A release as the packet path makes it.
-fn release(member: &SimCluster, address: Ipv4Addr, client: u32) -> Command {
+fn release(member: &SimCluster, address: VpnAddress, client: u32) -> Command {
     let base_index =
         member.with_view(|view| view.binding(address).map_or(0, |binding| binding.changed_index));
     Command::Release { address, client: key(client), base_index }
@@ -76,7 +77,7 @@ async fn settled(machines: &[Machine]) {
     until::<SimRuntime>("journals are empty and ledgers equal", || {
         let views: Vec<_> = machines.iter().map(|machine| machine.member.view()).collect();
         let equal = views.windows(2).all(|pair| {
-            let first = Ipv4Addr::UNSPECIFIED;
+            let first = VpnAddress::FIRST;
             pair[0].bindings_from(first).eq(pair[1].bindings_from(first))
         });
         equal && machines.iter().all(|machine| machine.log.journal_bounds().first.is_none())

@@ -8,10 +8,9 @@ mod support;
 use openraft::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 use parking_lot::Mutex;
-use replication_ledger::{LedgerView, Mode, Role};
+use replication_ledger::{LedgerView, Mode, Role, VpnAddress};
 use replication_raft::transport::memory::MemoryNetwork;
 use replication_raft::{Clock, ProposeError};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::LogStore;
@@ -109,9 +108,7 @@ async fn converged(machines: &[Machine]) {
         let equal = views.windows(2).all(|pair| {
             let (left, right) = (&*pair[0], &*pair[1]);
             left.globals() == right.globals()
-                && left
-                    .bindings_from(Ipv4Addr::UNSPECIFIED)
-                    .eq(right.bindings_from(Ipv4Addr::UNSPECIFIED))
+                && left.bindings_from(VpnAddress::FIRST).eq(right.bindings_from(VpnAddress::FIRST))
         });
         *same.lock() = equal;
         equal
@@ -169,7 +166,8 @@ fn a_member_of_no_cluster_answers_every_command_at_once_and_marks_nothing() {
         let machine = Machine::new(1, Role::Server, &network, &Arc::default()).await;
         let told = Arc::new(Mutex::new(None));
         let teller = Arc::clone(&told);
-        let commands = vec![bind(1, Ipv4Addr::from(FIRST)), bind(2, Ipv4Addr::from(FIRST + 1))];
+        let commands =
+            [FIRST, FIRST + 1].map(|ip| bind(ip, VpnAddress::global(ip.into()))).to_vec();
         let on_outcome = Box::new(move |outcomes| *teller.lock() = Some(outcomes));
         machine.member.propose_many(commands, on_outcome);
         assert_eq!(told.lock().take(), Some(vec![Err(ProposeError::NoQuorum); 2]));

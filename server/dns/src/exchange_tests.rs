@@ -2,7 +2,7 @@ use super::*;
 use crate::update::{Change, RecordType};
 use domain::base::message_builder::MessageBuilder;
 use domain::tsig::ServerTransaction;
-use replication_ledger::{DnsKey, DnsKeyAlgorithm};
+use replication_ledger::{DnsKey, DnsKeyAlgorithm, VpnNumber};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 
@@ -15,7 +15,12 @@ fn key(secret: &[u8]) -> DnsKey {
 }
 
 fn settings(servers: Vec<SocketAddr>, secret: Option<&[u8]>) -> DnsSettings {
-    let zone = DnsZone { name: b"\x01z\0".as_slice().into(), servers, key: secret.map(|_| 0) };
+    let zone = DnsZone {
+        vpn: VpnNumber::GLOBAL,
+        name: b"\x01z\0".as_slice().into(),
+        servers,
+        key: secret.map(|_| 0),
+    };
     DnsSettings {
         forward: vec![zone],
         reverse: Vec::new(),

@@ -4,10 +4,11 @@ use crate::exchange::Fence;
 use crate::limits;
 use crate::metrics;
 use crate::register::NameRegister;
-use crate::work::{Worked, work, zones};
-use replication_ledger::{Command, DnsSettings, LedgerView, NameEntry, NameVerdict};
+use crate::work::{Worked, ZoneKey, key_of, work, zones};
+use replication_ledger::{
+    Command, DnsSettings, DnsZone, LedgerView, NameEntry, NameVerdict, VpnAddress, VpnNumber,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -112,14 +113,14 @@ type Finished = (Arc<NameEntry>, Arc<DnsSettings>, Worked);
 struct Leading {
     working: JoinSet<Finished>,
     /// Addresses with a task.
-    under_way: BTreeSet<Ipv4Addr>,
+    under_way: BTreeSet<VpnAddress>,
     /// These, and those whose conclusion is not committed yet.
-    busy: BTreeSet<Ipv4Addr>,
+    busy: BTreeSet<VpnAddress>,
     conclusions: Vec<Command>,
     /// Zones whose servers do not answer.
-    away: BTreeMap<Vec<u8>, Away>,
+    away: BTreeMap<ZoneKey, Away>,
     /// What was last said of an address in trouble is not said again.
-    troubled: BTreeSet<Ipv4Addr>,
+    troubled: BTreeSet<VpnAddress>,
     settings: Option<(u64, Arc<DnsSettings>)>,
     scan_from: usize,
 }
@@ -130,7 +131,7 @@ struct Away {
 }
 
 impl Leading {
-    fn busy_now(&self) -> BTreeSet<Ipv4Addr> {
+    fn busy_now(&self) -> BTreeSet<VpnAddress> {
         self.under_way.clone()
     }
 
@@ -149,9 +150,8 @@ impl Leading {
         let mut picked = Vec::new();
         for entry in due.skip(self.scan_from).take(limits::SCAN_LEN_MAX) {
             looked += 1;
-            let held_up = |zone: &&replication_ledger::DnsZone| {
-                self.away.get(&zone.name[..]).is_some_and(|away| away.until > now)
-            };
+            let held_up =
+                |zone: &&DnsZone| self.away.get(&key_of(zone)).is_some_and(|away| away.until > now);
             if self.busy.contains(&entry.address) || zones(entry, &settings).iter().any(held_up) {
                 continue;
             }
@@ -194,8 +194,9 @@ impl Leading {
             Worked::Concluded(verdict, reason) => {
                 metrics::worked(verdict.as_str());
                 for zone in zones(entry, settings) {
-                    if self.away.remove(&zone.name[..]).is_some() {
-                        tracing::info!(event = "dns_server_back", zone = text_of(&zone.name));
+                    let key = key_of(zone);
+                    if self.away.remove(&key).is_some() {
+                        tracing::info!(event = "dns_server_back", zone = text_of_zone(&key));
                     }
                 }
                 self.say(entry, verdict, &reason);
@@ -207,7 +208,7 @@ impl Leading {
         }
     }
 
-    fn zone_is_away(&mut self, zone: Vec<u8>) {
+    fn zone_is_away(&mut self, zone: ZoneKey) {
         let now = Instant::now();
         match self.away.get_mut(&zone) {
             // Of entries that were begun together the first counts.
@@ -217,7 +218,7 @@ impl Leading {
                 away.until = now + away.pause;
             }
             None => {
-                tracing::warn!(event = "dns_server_away", zone = text_of(&zone));
+                tracing::warn!(event = "dns_server_away", zone = text_of_zone(&zone));
                 let pause = limits::AWAY_PAUSE_MIN;
                 self.away.insert(zone, Away { until: now + pause, pause });
             }
@@ -262,6 +263,15 @@ fn pause_seconds(verdict: NameVerdict, tries: u32, settings: &DnsSettings) -> u3
 /// A name in wire format as people write it.
 fn text_of(name: &[u8]) -> String {
     domain::base::Name::from_slice(name).map(|name| name.to_string()).unwrap_or_default()
+}
+
+/// A zone as people write it; outside of the global VPN with the VPN's number behind it, as addresses have it.
+fn text_of_zone((vpn, name): &ZoneKey) -> String {
+    let name = text_of(name);
+    match *vpn {
+        VpnNumber::GLOBAL => name,
+        VpnNumber(number) => format!("{name}%{number:08x}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 use super::*;
 use replication_ledger::{
-    ClientKey, ClientNaming, DnsZone, LedgerTable, MapTable, Naming, Settings, Stamp, Timestamp,
+    ClientKey, ClientNaming, LedgerTable, MapTable, Naming, Settings, Stamp, Timestamp,
 };
+use std::net::Ipv4Addr;
 
-fn zone(name: &[u8]) -> DnsZone {
-    DnsZone { name: name.into(), servers: Vec::new(), key: None }
+const RED: VpnNumber = VpnNumber(7);
+
+fn zone(vpn: VpnNumber, name: &[u8]) -> DnsZone {
+    DnsZone { vpn, name: name.into(), servers: Vec::new(), key: None }
 }
 
 fn entry(address: u8, name: &[u8], serial: u64) -> NameEntry {
     let naming = Naming { name: name.into(), ttl_seconds: 600, forward: true, reverse: false };
     let naming = ClientNaming { client: ClientKey::from_identifier(&[address]), naming };
     NameEntry {
-        address: Ipv4Addr::new(10, 0, 0, address),
+        address: VpnAddress::global(Ipv4Addr::new(10, 0, 0, address)),
         wanted: Some(naming.clone()),
         standing: vec![naming],
         serial,
@@ -21,11 +24,15 @@ fn entry(address: u8, name: &[u8], serial: u64) -> NameEntry {
     }
 }
 
-/// Two zones, and entries due in this order.
+/// Two zones and one of the same name in another VPN, and entries due in this order.
 fn table(entries: &[NameEntry]) -> MapTable {
     let mut table = MapTable::default();
     let dns = DnsSettings {
-        forward: vec![zone(b"\x01a\0"), zone(b"\x01b\0")],
+        forward: vec![
+            zone(VpnNumber::GLOBAL, b"\x01a\0"),
+            zone(VpnNumber::GLOBAL, b"\x01b\0"),
+            zone(RED, b"\x01a\0"),
+        ],
         reverse: Vec::new(),
         keys: Vec::new(),
         conflict_retry_seconds: 77,
@@ -41,7 +48,7 @@ fn table(entries: &[NameEntry]) -> MapTable {
 
 fn picked(leading: &mut Leading, table: &MapTable, room: usize) -> Vec<u8> {
     let picked = leading.pick(table, room).map(|(_, entries)| entries).unwrap_or_default();
-    picked.iter().map(|entry| entry.address.octets()[3]).collect()
+    picked.iter().map(|entry| entry.address.ip.octets()[3]).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +58,7 @@ async fn a_zone_that_is_away_holds_up_no_other() {
     let mut leading = Leading::default();
     assert_eq!(picked(&mut leading, &table, 9), [1, 2]);
     assert_eq!(picked(&mut leading, &table, 1), [1], "longest due first");
-    let away = || Worked::Away(b"\x01a\0".to_vec());
+    let away = || Worked::Away((VpnNumber::GLOBAL, b"\x01a\0"[..].into()));
     let settings = table.globals().settings.dns.as_deref().expect("configured").clone();
     leading.finish(&entries[0], &settings, away());
     assert_eq!(picked(&mut leading, &table, 9), [2]);
@@ -87,6 +94,30 @@ async fn what_is_under_way_or_not_yet_committed_is_not_begun_again() {
     assert_eq!(picked(&mut leading, &table, 9), [1, 2]);
     leading.finish(&entries[1], &settings, Worked::Fenced);
     assert_eq!(leading.conclusions.len(), 1, "who does not lead concludes nothing");
+}
+
+#[tokio::test]
+async fn the_zone_of_another_vpn_is_another_one() {
+    let mut red = entry(1, b"\x01h\x01a\0", 2);
+    red.address.vpn = RED;
+    let entries = [entry(1, b"\x01h\x01a\0", 1), red];
+    let table = table(&entries);
+    let settings = table.globals().settings.dns.as_deref().expect("configured").clone();
+    let vpns =
+        |entry: &NameEntry| zones(entry, &settings).iter().map(|z| z.vpn).collect::<Vec<_>>();
+    assert_eq!((vpns(&entries[0]), vpns(&entries[1])), (vec![VpnNumber::GLOBAL], vec![RED]));
+    let mut leading = Leading::default();
+    let begun = |leading: &mut Leading| {
+        let picked = leading.pick(&table, 9).map(|(_, entries)| entries).unwrap_or_default();
+        picked.iter().map(|entry| entry.address.vpn).collect::<Vec<_>>()
+    };
+    assert_eq!(begun(&mut leading), [VpnNumber::GLOBAL, RED]);
+    leading.busy.insert(entries[1].address);
+    assert_eq!(begun(&mut leading), [VpnNumber::GLOBAL], "the same address, but not the same");
+    leading.finish(&entries[1], &settings, Worked::Away((RED, b"\x01a\0"[..].into())));
+    assert_eq!(begun(&mut leading), [VpnNumber::GLOBAL]);
+    let zone = |vpn| text_of_zone(&(vpn, b"\x01a\0"[..].into()));
+    assert_eq!((&zone(VpnNumber::GLOBAL)[..], &zone(RED)[..]), ("a", "a%00000007"));
 }
 
 #[tokio::test]

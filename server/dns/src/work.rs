@@ -4,16 +4,25 @@ use crate::exchange::{ExchangeError, Fence, exchange};
 use crate::limits;
 use crate::procedure::{Next, Request};
 use domain::base::iana::Rcode;
-use replication_ledger::{ClientNaming, DnsSettings, DnsZone, NameEntry, NameVerdict};
-use std::net::Ipv4Addr;
+use replication_ledger::{
+    ClientNaming, DnsSettings, DnsZone, NameEntry, NameVerdict, Octets, VpnAddress, VpnNumber,
+};
+
+/// What tells a zone from every other: two VPNs may each have one of the same name.
+pub(crate) type ZoneKey = (VpnNumber, Octets);
+
+/// The key of a zone.
+pub(crate) fn key_of(zone: &DnsZone) -> ZoneKey {
+    (zone.vpn, zone.name.clone())
+}
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Worked {
     /// This can be told to the ledger. The text says why, where something is left undone.
     Concluded(NameVerdict, String),
-    /// No server of this zone (in wire format) answers: nothing is concluded.
-    Away(Vec<u8>),
+    /// No server of this zone answers: nothing is concluded.
+    Away(ZoneKey),
     /// This member does not lead any more: whoever does begins anew.
     Fenced,
 }
@@ -22,7 +31,7 @@ pub(crate) enum Worked {
 enum Trouble {
     Taken,
     Denied(String),
-    Away(Vec<u8>),
+    Away(ZoneKey),
     Fenced,
 }
 
@@ -65,7 +74,8 @@ pub(crate) fn zones<'s>(entry: &NameEntry, settings: &'s DnsSettings) -> Vec<&'s
     let namings = entry.to_remove().chain(entry.to_add());
     let needed = namings.flat_map(|naming| {
         let naming = &naming.naming;
-        let forward = settings.forward_zone(&naming.name).filter(|_| naming.forward);
+        let forward =
+            settings.forward_zone(entry.address.vpn, &naming.name).filter(|_| naming.forward);
         let reverse = settings.reverse_zone(entry.address).filter(|_| naming.reverse);
         [forward, reverse]
     });
@@ -73,7 +83,7 @@ pub(crate) fn zones<'s>(entry: &NameEntry, settings: &'s DnsSettings) -> Vec<&'s
 }
 
 struct Doing<'a, F> {
-    address: Ipv4Addr,
+    address: VpnAddress,
     settings: &'a DnsSettings,
     fence: &'a F,
 }
@@ -82,7 +92,7 @@ impl<F: Fence> Doing<'_, F> {
     /// What lies in no zone any more is not this cluster's business any more.
     async fn remove(&self, old: &ClientNaming) -> Result<(), Trouble> {
         if old.naming.forward
-            && let Some(zone) = self.settings.forward_zone(&old.naming.name)
+            && let Some(zone) = self.settings.forward_zone(self.address.vpn, &old.naming.name)
         {
             self.run(Request::RemoveAddress, zone, old).await?;
         }
@@ -98,7 +108,7 @@ impl<F: Fence> Doing<'_, F> {
     async fn add(&self, wanted: &ClientNaming) -> Result<bool, Trouble> {
         let mut complete = true;
         if wanted.naming.forward {
-            match self.settings.forward_zone(&wanted.naming.name) {
+            match self.settings.forward_zone(self.address.vpn, &wanted.naming.name) {
                 Some(zone) => self.run(Request::Claim, zone, wanted).await?,
                 None => complete = false,
             }
@@ -121,10 +131,10 @@ impl<F: Fence> Doing<'_, F> {
     ) -> Result<(), Trouble> {
         let mut request = first;
         for _ in 0..limits::MESSAGES_MAX {
-            let update = request.update(&zone.name, naming, self.address);
+            let update = request.update(&zone.name, naming, self.address.ip);
             let answer = exchange(self.settings, zone, &update, self.fence).await;
             let answer = answer.map_err(|error| match error {
-                ExchangeError::Away => Trouble::Away(zone.name.to_vec()),
+                ExchangeError::Away => Trouble::Away(key_of(zone)),
                 ExchangeError::Fenced => Trouble::Fenced,
                 refused => Trouble::Denied(refused.to_string()),
             })?;

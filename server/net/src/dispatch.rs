@@ -14,7 +14,7 @@ use crate::rate::RateGuard;
 use crate::reply_address::{Ports, ReplyAddress, answer_address, on_link, reply_address};
 use crate::service::Service;
 use crate::ways::{Path, Way, Ways};
-use replication_ledger::{Command, LedgerView};
+use replication_ledger::{Command, LedgerView, VpnAddress};
 use server_rules::{
     Arrival, DropReason, Intent, Offers, PendingReply, ReplyPlan, Situation, address_of_link,
     decide, encode_reply, leasequery,
@@ -64,7 +64,7 @@ pub(crate) enum Waiting {
     /// An encoded DHCPACK.
     Ack { pending: PendingReply, octets: Range<usize>, ack_to: ReplyAddress, nak_to: ReplyAddress },
     /// Nobody is answered.
-    Record { declined: Option<Ipv4Addr> },
+    Record { declined: Option<VpnAddress> },
 }
 
 /// What a batch came to.

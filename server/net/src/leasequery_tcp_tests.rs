@@ -6,7 +6,8 @@ use parking_lot::RwLock;
 use replication_ledger::{
     ActiveLeasequerySettings, AddressRange, Binding, BindingKey, BindingState, Command,
     HardwareAddress, LeasequerySettings, LedgerTable, MapPast, MapTable, MemberId, Mode, PastLost,
-    PastView, Prefix, RequestorSettings, Settings, Stamp, Subnet, Timestamp, view::contract,
+    PastView, Prefix, RequestorSettings, Settings, Stamp, Subnet, Timestamp, VpnAddress,
+    view::contract,
 };
 use replication_raft::ChangeListener;
 use rustls::pki_types::pem::PemObject;
@@ -116,16 +117,16 @@ impl PastView for Past {
         self.table.index()
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost> {
         self.table.binding(address)
     }
 
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+    ) -> Result<Vec<VpnAddress>, PastLost> {
         self.table.addresses(key, after, limit)
     }
 
@@ -146,7 +147,7 @@ fn network(leasequery: LeasequerySettings, bindings: u32) -> Settings {
 fn binding(number: u32) -> Binding {
     let [.., high, low] = number.to_be_bytes();
     Binding {
-        address: Ipv4Addr::from(0x0a00_0000 + number),
+        address: VpnAddress::global(Ipv4Addr::from(0x0a00_0000 + number)),
         state: BindingState::Active,
         hardware: HardwareAddress::new(1, &[2, 0, 0, 0, high, low]),
         until: Timestamp::from_seconds(2_000_000),

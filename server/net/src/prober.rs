@@ -24,7 +24,7 @@ use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{SockaddrIn, recvfrom, setsockopt};
 use nix::sys::time::TimeVal;
 use parking_lot::{Condvar, Mutex};
-use replication_ledger::Outcome;
+use replication_ledger::{Outcome, VpnAddress};
 use server_rules::{Probe, quarantine};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(crate) struct Prober {
 #[derive(Debug, Default)]
 struct State {
     /// By the address that is probed.
-    running: BTreeMap<Ipv4Addr, Running>,
+    running: BTreeMap<VpnAddress, Running>,
     next_sequence: u16,
     /// The system gives no ICMP socket.
     unable: bool,
@@ -125,7 +125,7 @@ impl Prober {
     }
 
     /// Those that are not sent yet; from now on their time runs.
-    fn unsent(&self, now: Instant) -> Vec<(Ipv4Addr, u16)> {
+    fn unsent(&self, now: Instant) -> Vec<(VpnAddress, u16)> {
         let mut state = self.state.lock();
         let unsent = state.running.iter_mut().filter(|(_, running)| running.due.is_none());
         let begun = unsent.map(|(address, running)| {
@@ -136,31 +136,31 @@ impl Prober {
     }
 
     /// The message whose probe of this address, with this number, is answered.
-    fn answered(&self, address: Ipv4Addr, sequence: u16) -> Option<Message> {
+    fn answered(&self, address: VpnAddress, sequence: u16) -> Option<Message> {
         let mut state = self.state.lock();
         state.running.get(&address).filter(|running| running.sequence == sequence)?;
         state.running.remove(&address).map(|running| running.message)
     }
 
     /// The messages whose time is over.
-    fn silent(&self, now: Instant) -> Vec<(Ipv4Addr, Message)> {
+    fn silent(&self, now: Instant) -> Vec<(VpnAddress, Message)> {
         let mut state = self.state.lock();
         let is_over = |running: &Running| running.due.is_some_and(|due| due <= now);
         let over = state.running.iter().filter(|(_, running)| is_over(running));
-        let over: Vec<Ipv4Addr> = over.map(|(address, _)| *address).collect();
+        let over: Vec<VpnAddress> = over.map(|(address, _)| *address).collect();
         let taken = |address| Some((address, state.running.remove(&address)?.message));
         over.into_iter().filter_map(taken).collect()
     }
 
     /// The probe of this address can not be made: its time is over.
-    fn cut_short(&self, address: Ipv4Addr, now: Instant) {
+    fn cut_short(&self, address: VpnAddress, now: Instant) {
         if let Some(running) = self.state.lock().running.get_mut(&address) {
             running.due = Some(now);
         }
     }
 
     /// No more probes, and none of those that were begun.
-    pub(crate) fn give_up(&self) -> Vec<(Ipv4Addr, Message)> {
+    pub(crate) fn give_up(&self) -> Vec<(VpnAddress, Message)> {
         let mut state = self.state.lock();
         state.unable = true;
         let all = std::mem::take(&mut state.running);
@@ -188,13 +188,15 @@ pub(crate) fn probe<P: Promiser>(serving: &Serving<P>, stop: &AtomicBool) {
             }
         };
         for (address, sequence) in prober.unsent(Instant::now()) {
-            if let Err(error) = echo.ask(address, sequence) {
+            if let Err(error) = echo.ask(address.ip, sequence) {
                 // No route to it: then nobody there can be reached by us, nor can answer.
                 tracing::debug!(%address, %error, "dhcp.probe_failed");
                 prober.cut_short(address, Instant::now());
             }
         }
         if let Some((address, sequence)) = echo.hear()
+            // Nobody in another VPN can be asked, or answer.
+            && let address = VpnAddress::global(address)
             && let Some(message) = prober.answered(address, sequence)
         {
             again.decide(address, &message, Finding::Answered);
@@ -214,7 +216,7 @@ struct Again<'s, P: Promiser> {
 
 impl<P: Promiser> Again<'_, P> {
     /// One message that breaks us must not end all probes: it is lost, the client repeats itself.
-    fn decide(&mut self, address: Ipv4Addr, message: &Message, finding: Finding) {
+    fn decide(&mut self, address: VpnAddress, message: &Message, finding: Finding) {
         let decided =
             catch_unwind(AssertUnwindSafe(|| self.decide_once(address, message, finding)));
         if decided.is_err() {
@@ -223,7 +225,7 @@ impl<P: Promiser> Again<'_, P> {
         }
     }
 
-    fn decide_once(&mut self, address: Ipv4Addr, message: &Message, finding: Finding) {
+    fn decide_once(&mut self, address: VpnAddress, message: &Message, finding: Finding) {
         count_probe(finding);
         let service = &self.serving.service;
         let commands = look(service, |situation, offers| match finding {
@@ -251,7 +253,7 @@ impl<P: Promiser> Again<'_, P> {
 }
 
 /// What an operator should know of an address where somebody answered.
-fn report<E: std::fmt::Display>(address: Ipv4Addr, outcomes: &[Result<Outcome, E>]) {
+fn report<E: std::fmt::Display>(address: VpnAddress, outcomes: &[Result<Outcome, E>]) {
     match outcomes {
         [Ok(Outcome::Bound { .. }), Ok(Outcome::Done { .. })] => {
             tracing::warn!(event = "address_in_use", %address, quarantined = true);
@@ -320,13 +322,13 @@ mod tests {
 
     const MAY_TAKE: u16 = 300;
 
-    fn address(number: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, number)
+    fn address(number: u8) -> VpnAddress {
+        VpnAddress::global(Ipv4Addr::new(10, 0, 0, number))
     }
 
     fn begin(prober: &Prober, number: u8) -> bool {
         let probe = Probe { address: address(number), wait_millis: MAY_TAKE };
-        let source = SocketAddrV4::new(address(1), 67);
+        let source = SocketAddrV4::new(address(1).ip, 67);
         let datagram = Datagram { octets: &[number], source, probes: 0 };
         prober.begin(probe, &datagram, Way::Socket(0))
     }
@@ -356,10 +358,11 @@ mod tests {
     #[test]
     fn no_more_run_than_the_limit_permits_and_none_without_a_socket() {
         let prober = Prober::default();
-        let source = SocketAddrV4::new(address(1), 67);
+        let source = SocketAddrV4::new(address(1).ip, 67);
         for number in 0..PROBES_IN_FLIGHT_MAX {
             // Far fewer than there are addresses.
-            let probe = Probe { address: Ipv4Addr::from(number as u32), wait_millis: 1 };
+            let address = VpnAddress::global(Ipv4Addr::from(number as u32));
+            let probe = Probe { address, wait_millis: 1 };
             let datagram = Datagram { octets: &[], source, probes: 0 };
             assert!(prober.begin(probe, &datagram, Way::Socket(0)));
         }

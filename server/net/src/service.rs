@@ -5,11 +5,10 @@ use crate::prober::Prober;
 use crate::promiser::Promiser;
 use crate::rate::Rates;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use replication_ledger::{AddressRange, Settings, Timestamp};
+use replication_ledger::{Settings, Timestamp, VpnAddress, VpnRange};
 use server_rules::leasequery::ReplayGuard;
 use server_rules::{MemberFacts, NetworkIndex, OfferLimits, Offers};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,12 +26,12 @@ impl OfferTable {
 
     /// The addresses of a range that are on offer now, ascending: they must not be let go of [AV-Q5]. The rest of it is let go of now, and
     /// nothing of it is offered meanwhile.
-    pub fn let_go(&self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+    pub fn let_go(&self, range: VpnRange, now: Timestamp) -> Vec<VpnAddress> {
         self.0.lock().let_go(range, now)
     }
 
     /// True if the address is on offer now.
-    pub fn is_held(&self, address: Ipv4Addr, now: Timestamp) -> bool {
+    pub fn is_held(&self, address: VpnAddress, now: Timestamp) -> bool {
         self.0.lock().is_held(address, now)
     }
 

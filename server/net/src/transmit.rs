@@ -7,7 +7,7 @@ use crate::promiser::Promiser;
 use crate::reply_address::ReplyAddress;
 use crate::service::Service;
 use crate::ways::{Way, Ways};
-use replication_ledger::Outcome;
+use replication_ledger::{Outcome, VpnAddress};
 use server_rules::{Answer, DropReason, answer};
 use server_wire::MessageType;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +102,7 @@ fn finish<P: Promiser>(
 }
 
 /// What an operator should know of a release or a decline.
-fn report(declined: Option<std::net::Ipv4Addr>, outcome: &Outcome, tally: &mut Tally) {
+fn report(declined: Option<VpnAddress>, outcome: &Outcome, tally: &mut Tally) {
     match (declined, outcome) {
         (_, Outcome::Refused(refusal)) => tally.dropped(DropReason::Refused(*refusal)),
         (Some(address), _) => {

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use replication_ledger::{
     AddressRange, AuthenticationProtocol, Batch, Command, LeasequerySecret, LeasequerySettings,
     LedgerView, MapTable, MemberId, Mode, Outcome, Parcel, Prefix, Role, Session, Settings, Stamp,
-    Subnet, Timestamp, apply,
+    Subnet, Timestamp, VpnAddress, apply,
 };
 use server_rules::{MemberFacts, OfferLimits};
 use server_wire::{Header, Message, MessageType, MessageWriter, Op, OptionCode};
@@ -219,12 +219,13 @@ fn message(message_type: u8, number: u8, addresses: &[(u8, Ipv4Addr)]) -> Vec<u8
 fn a_client_is_served_through_its_relay() {
     let scene = Scene::new();
     let address = scene.offer(1);
-    assert!(scene.offers.is_held(address, now()), "on offer");
+    assert!(scene.offers.is_held(VpnAddress::global(address), now()), "on offer");
     scene.select(1, address);
     assert_eq!(scene.receive(), (MessageType::Ack, 1, address));
-    assert!(!scene.offers.is_held(address, now()), "promised");
+    assert!(!scene.offers.is_held(VpnAddress::global(address), now()), "promised");
     let table = scene.cluster.table.read();
-    assert_eq!(table.binding(address).map(|binding| binding.giaddr), Some(Ipv4Addr::LOCALHOST));
+    let binding = table.binding(VpnAddress::global(address));
+    assert_eq!(binding.map(|binding| binding.giaddr), Some(Ipv4Addr::LOCALHOST));
 }
 
 // proves [AV-Q1]

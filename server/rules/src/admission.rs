@@ -2,7 +2,6 @@
 
 use crate::intent::DropReason;
 use crate::request::{RelayWords, Request, Situation};
-use crate::subnet_selection::position_of;
 use replication_ledger::{Binding, BindingState, BootpService, Class, LedgerView, Subnet};
 use server_wire::SubOptionCode;
 
@@ -32,7 +31,8 @@ fn is_known<V: LedgerView>(
     situation: &Situation<'_, V>,
 ) -> bool {
     let settings = situation.settings();
-    let Some(position) = position_of(settings, subnet.prefix.address) else { return false };
+    let at = subnet.at(subnet.prefix.address);
+    let Some(position) = settings.subnet_position(at) else { return false };
     let link = situation.index.link(position);
     situation.index.reservations(settings, link, request, relay).next().is_some()
 }
@@ -54,7 +54,7 @@ pub(crate) fn within_limit<V: LedgerView>(
     let max = of_class(|class| class.addresses_per_remote_id_max);
     if let Some(max) = max.or(rules.addresses_per_remote_id_max)
         && let Some(remote_id) = relay.remote_id
-        && is_full(situation.view.bindings_of_remote_id(remote_id), max, request)
+        && is_full(situation.view.bindings_of_remote_id(remote_id), max, subnet, request)
     {
         return Err(DropReason::RemoteIdLimit);
     }
@@ -68,11 +68,12 @@ pub(crate) fn within_limit<V: LedgerView>(
                 let of_circuit =
                     |b: &&Binding| b.relay_sub_option(AGENT_CIRCUIT_ID) == Some(circuit_id);
                 let of_relay = situation.view.bindings_of_remote_id(remote_id);
-                is_full(of_relay.filter(of_circuit), max, request)
+                is_full(of_relay.filter(of_circuit), max, subnet, request)
             }
             None => {
                 let giaddr = request.message.header.giaddr;
-                is_full(situation.view.bindings_of_circuit(giaddr, circuit_id), max, request)
+                let of_circuit = situation.view.bindings_of_circuit(giaddr, circuit_id);
+                is_full(of_circuit, max, subnet, request)
             }
         };
         if full {
@@ -85,14 +86,18 @@ pub(crate) fn within_limit<V: LedgerView>(
 /// Agent Circuit ID, as a number.
 const AGENT_CIRCUIT_ID: u8 = SubOptionCode::CIRCUIT_ID.0;
 
-/// True if other clients hold as many of these as there may be.
+/// True if other clients hold as many of these as there may be. A relay of another VPN may have the same address and the same words.
 fn is_full<'b>(
     bindings: impl Iterator<Item = &'b Binding>,
     max: u32,
+    subnet: &Subnet,
     request: &Request<'_>,
 ) -> bool {
+    let vpn = subnet.vpn.number();
     let others = bindings.filter(|binding| {
-        binding.state == BindingState::Active && binding.client != request.client
+        binding.state == BindingState::Active
+            && binding.address.vpn == vpn
+            && binding.client != request.client
     });
     // One more than the most is never looked at: the device may have had thousands of addresses.
     others.take(max as usize).count() >= max as usize

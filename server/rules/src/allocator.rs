@@ -7,7 +7,8 @@ use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use replication_ledger::may_bind;
 use replication_ledger::{
-    AddressRange, Allocation, Binding, BindingState, Holder, LedgerView, Reservation, Subnet,
+    Allocation, Binding, BindingState, Holder, LedgerView, Reservation, Subnet, VpnAddress,
+    VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -21,7 +22,7 @@ const CANDIDATES_LEN_MAX: usize = 32;
 /// An address that this member may offer to the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: VpnAddress,
     pub(crate) subnet: &'a Subnet,
     /// The reservation that gives it to the client.
     pub(crate) reservation: Option<&'a Reservation>,
@@ -40,7 +41,7 @@ pub(crate) fn choose<'a, V: LedgerView>(
         .reserved(offers)
         .or_else(|| search.bound(offers, |state| state == BindingState::Active))
         .or_else(|| search.bound(offers, |state| state != BindingState::Active))
-        .or_else(|| search.usable(offers.offered_to(&request.client, situation.now)?, offers))
+        .or_else(|| search.offered(offers))
         .or_else(|| search.usable(request.message.requested_ip_address()?, offers))
         .or_else(|| search.new_address(offers))
 }
@@ -74,18 +75,27 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
     fn bound(&self, offers: &Offers, wanted: impl Fn(BindingState) -> bool) -> Option<Choice<'a>> {
         let records = self.situation.view.bindings_of_client(&self.request.client);
         let usable = records
-            .filter(|binding: &&Binding| wanted(binding.state))
-            .filter_map(|binding| Some((binding.cltt, self.usable(binding.address, offers)?)));
+            // What the client has in another VPN, or who calls itself so there, is of no interest here.
+            .filter(|binding: &&Binding| {
+                binding.address.vpn == self.link.vpn && wanted(binding.state)
+            })
+            .filter_map(|binding| Some((binding.cltt, self.usable(binding.address.ip, offers)?)));
         usable.max_by_key(|(cltt, _)| *cltt).map(|(_, choice)| choice)
     }
 
-    /// The address, if the ledger would let this client have it from this member and nobody else was offered it.
-    fn usable(&self, address: Ipv4Addr, offers: &Offers) -> Option<Choice<'a>> {
+    fn offered(&self, offers: &Offers) -> Option<Choice<'a>> {
+        let offered = offers.offered_to(self.link.vpn, &self.request.client, self.situation.now)?;
+        self.usable(offered.ip, offers)
+    }
+
+    /// The address of the client's link, if the ledger would let this client have it from this member and nobody else was offered it.
+    fn usable(&self, ip: Ipv4Addr, offers: &Offers) -> Option<Choice<'a>> {
         let Situation { view, me, now, .. } = *self.situation;
         let request = self.request;
-        let subnet = self.link.subnet_of(address)?;
-        let reservation = reservation_at(request, subnet, address, &request.relay);
-        let rules = subnet.pool_rules_of(address);
+        let subnet = self.link.subnet_of(ip)?;
+        let reservation = reservation_at(request, subnet, ip, &request.relay);
+        let rules = subnet.pool_rules_of(ip);
+        let address = subnet.at(ip);
         if reservation.is_none() && !(self.serves(subnet) && request.facts.classes.may_use(rules)) {
             return None;
         }
@@ -98,7 +108,8 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         let leaves = || offers.leaving_with(address, now).is_some();
         if owned && (view.globals().gives_away(me.id) || leaves()) {
             // Only what was on offer before is kept back while the rest moves.
-            (offers.offered_to(&request.client, now) == Some(address)).then_some(())?;
+            let offered = offers.offered_to(address.vpn, &request.client, now);
+            (offered == Some(address)).then_some(())?;
         }
         let held = offers.is_held_for_another(address, &request.client, now);
         (!held).then_some(Choice { address, subnet, reservation })
@@ -117,14 +128,14 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
         for subnet in self.link.subnets().filter(|subnet| self.serves(subnet)) {
             // What is set aside for its classes first, so that it leaves the rest to those who have nothing else.
             for set_aside in [true, false] {
-                for pool in &subnet.pools {
+                for pool in subnet.pool_ranges() {
                     let rules = subnet.pool_rules_of(pool.first);
                     let is_set_aside = rules.is_some_and(|rules| !rules.classes.is_empty());
                     if is_set_aside != set_aside || !classes.may_use(rules) {
                         continue;
                     }
                     let allocation = rules.map_or(subnet.allocation, |rules| rules.allocation);
-                    if let Some(address) = self.unheld(*pool, allocation, offers) {
+                    if let Some(address) = self.unheld(pool, allocation, offers) {
                         return Some(Choice { address, subnet, reservation: None });
                     }
                 }
@@ -136,12 +147,13 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
     /// An address of the pool that is free and on offer to nobody.
     fn unheld(
         &self,
-        pool: AddressRange,
+        pool: VpnRange,
         allocation: Allocation,
         offers: &mut Offers,
-    ) -> Option<Ipv4Addr> {
-        let first = pool.first;
-        let after_last = || Some(offers.cursor(first)).filter(|next| pool.contains(*next));
+    ) -> Option<VpnAddress> {
+        let (first, addresses) = (pool.first, pool.addresses());
+        let cursor = pool.first_address();
+        let after_last = || Some(offers.cursor(cursor)).filter(|next| addresses.contains(*next));
         let address = match allocation {
             Allocation::Sequential => self.free_from(pool, first, offers).next(),
             Allocation::Random => {
@@ -155,31 +167,29 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
             Allocation::LeastRecentlyUsed => {
                 let candidates = self.free_from(pool, after_last().unwrap_or(first), offers);
                 // Without a record it was never used, and none is before all moments.
-                let free_since = |address: &Ipv4Addr| {
+                let free_since = |address: &VpnAddress| {
                     self.situation.view.binding(*address).map(|binding| binding.state_since)
                 };
                 candidates.take(CANDIDATES_LEN_MAX).min_by_key(free_since)
             }
         }?;
-        let next = u32::from(address).wrapping_add(1).into();
-        offers.set_cursor(first, if pool.contains(next) { next } else { first });
+        let next = u32::from(address.ip).wrapping_add(1).into();
+        offers.set_cursor(cursor, if addresses.contains(next) { next } else { first });
         Some(address)
     }
 
     /// The free addresses of a pool that this member may offer, from `start` on and around.
     fn free_from<'s>(
         &'s self,
-        pool: AddressRange,
+        pool: VpnRange,
         start: Ipv4Addr,
         offers: &'s Offers,
-    ) -> impl Iterator<Item = Ipv4Addr> + 's {
+    ) -> impl Iterator<Item = VpnAddress> + 's {
         let Situation { view, me, now, .. } = *self.situation;
         let before = u32::from(start).checked_sub(1).map(Ipv4Addr::from);
-        let before = before.filter(|last| pool.contains(*last));
-        let parts = [
-            Some(AddressRange { first: start, last: pool.last }),
-            before.map(|last| AddressRange { first: pool.first, last }),
-        ];
+        let before = before.filter(|last| pool.addresses().contains(*last));
+        let parts =
+            [Some(pool.part(start, pool.last)), before.map(|last| pool.part(pool.first, last))];
         let mut parts = parts.into_iter().flatten();
         let mut rest = parts.next();
         let mut steps = 0;
@@ -193,13 +203,10 @@ impl<'a, V: LedgerView> Search<'_, '_, 'a, V> {
                     continue;
                 };
                 let leaving = offers.leaving_with(address, now);
-                let passed = leaving.map_or(address, |range| range.last);
+                let passed = leaving.map_or(address.ip, |range| range.last);
                 rest = match passed < part.last {
                     // Below the last one, so there is a next one.
-                    true => {
-                        let first = (u32::from(passed) + 1).into();
-                        Some(AddressRange { first, last: part.last })
-                    }
+                    true => Some(part.part((u32::from(passed) + 1).into(), part.last)),
                     false => parts.next(),
                 };
                 if leaving.is_none() && !offers.is_held(address, now) {

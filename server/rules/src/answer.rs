@@ -2,9 +2,8 @@
 
 use crate::intent::DropReason;
 use crate::reply;
-use replication_ledger::{Outcome, Refusal};
+use replication_ledger::{Outcome, Refusal, VpnAddress};
 use server_wire::MessageType;
-use std::net::Ipv4Addr;
 
 /// The state that a client shows: by its DHCPREQUEST (RFC 2131 section 4.3.2, table 4), or by a message that is answered
 /// with a promise at once.
@@ -30,7 +29,7 @@ pub struct PendingReply {
     /// The client's state.
     pub state: RequestState,
     /// The address that is to be promised.
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// Other members answer under the same option 54.
     pub shared_identifier: bool,
     /// This member has no quorum: what it refuses, others may know better.
@@ -111,7 +110,7 @@ mod tests {
     #[test]
     fn a_nak_follows_only_from_what_is_surely_known_of_the_address() {
         let check = |state, shared_identifier, refusal, naks: bool| {
-            let address = Ipv4Addr::new(10, 0, 0, 1);
+            let address = VpnAddress::global([10, 0, 0, 1].into());
             let pending = PendingReply { state, address, shared_identifier, isolated: false };
             assert_eq!(explanation(&pending, refusal).is_some(), naks, "{pending:?} {refusal:?}");
         };
@@ -139,7 +138,7 @@ mod tests {
     fn a_member_without_a_quorum_refuses_in_silence() {
         use RequestState::*;
         for state in [Selecting, InitReboot, Renewing, Rebinding] {
-            let address = Ipv4Addr::new(10, 0, 0, 1);
+            let address = VpnAddress::global([10, 0, 0, 1].into());
             let pending = PendingReply { state, address, shared_identifier: false, isolated: true };
             for refusal in [Refusal::HeldByAnother, Refusal::NotOwner, Refusal::NotAlone] {
                 assert_eq!(explanation(&pending, refusal), None, "{pending:?} {refusal:?}");
@@ -150,7 +149,7 @@ mod tests {
     // proves [AV-Q1]
     #[test]
     fn an_ack_leaves_only_for_a_promise_that_stands() {
-        let address = Ipv4Addr::new(10, 0, 0, 1);
+        let address = VpnAddress::global([10, 0, 0, 1].into());
         let pending = PendingReply {
             state: RequestState::Selecting,
             address,

@@ -4,7 +4,6 @@
 //! and nothing is taken from the heap.
 
 use crate::request::{RelayWords, Situation};
-use crate::subnet_selection::position_of;
 use replication_ledger::{
     Class, Condition, Field, LedgerView, PoolRules, Question, Settings, Subnet,
 };
@@ -180,7 +179,7 @@ fn lowest_of_link<'m, V: LedgerView>(
     subnet: &Subnet,
 ) -> Option<&'m Subnet> {
     let settings = situation.settings();
-    let position = position_of(settings, subnet.prefix.address)?;
+    let position = settings.subnet_position(subnet.at(subnet.prefix.address))?;
     settings.subnets.get(*situation.index.link(position).iter().min()?)
 }
 

@@ -88,6 +88,8 @@ pub enum DropReason {
     QueryWithoutGiaddr,
     /// A leasequery by none or by several of the keys.
     QueryKeys,
+    /// A leasequery over UDP for all VPNs at once, or for no kind of VPN that there is.
+    QueryVpn,
     /// A leasequery in a dialect that is switched off.
     QueryDialect,
     /// A leasequery too many of one requestor while others wait.
@@ -143,6 +145,7 @@ impl DropReason {
             DropReason::QueryNotPermitted => "query_not_permitted",
             DropReason::QueryWithoutGiaddr => "query_without_giaddr",
             DropReason::QueryKeys => "query_keys",
+            DropReason::QueryVpn => "query_vpn",
             DropReason::QueryDialect => "query_dialect",
             DropReason::QueryFlood => "query_flood",
             DropReason::QueryAuthentication(fault) => fault.as_str(),

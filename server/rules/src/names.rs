@@ -60,8 +60,10 @@ pub(crate) fn updates(
         Some(asked) => asked.flags & (FLAG_S | FLAG_N) != 0 || !rules.client_updates,
     };
     let name = name_of(message, parameters, address)?;
-    let forward = forward_wanted && dns.forward_zone(name.octets()).is_some();
-    let reverse = dns.reverse_zone(address).is_some();
+    // Names of a VPN go into zones of that VPN.
+    let at = parameters.subnet.at(address);
+    let forward = forward_wanted && dns.forward_zone(at.vpn, name.octets()).is_some();
+    let reverse = dns.reverse_zone(at).is_some();
     (forward || reverse).then_some(Updates { name, forward, reverse })
 }
 

@@ -1,8 +1,9 @@
 //! The rules of RFC 4702 section 4 where updates are configured.
 
-use crate::scene::{Ask, OUR_ID, Scene, ip, settings};
+use crate::scene::{Ask, OUR_ID, RED, Scene, at, in_vpn, ip, overlapping, settings, vpn};
 use replication_ledger::{
     ClientNaming, DnsSettings, DnsZone, LedgerView, NameRules, Naming, Prefix, Settings,
+    VpnAddress, VpnNumber,
 };
 use server_wire::MessageType::{Ack, Inform};
 use server_wire::{FLAG_E, FLAG_N, FLAG_O, FLAG_S};
@@ -20,7 +21,12 @@ fn wire(name: &str) -> Vec<u8> {
 
 /// Zones for example.net and 10.0.0.0/24, and `example.net` as the suffix of the first link.
 fn with_dns(rules: NameRules) -> Settings {
-    let zone = |name: &str| DnsZone { name: wire(name).into(), servers: Vec::new(), key: None };
+    let zone = |name: &str| DnsZone {
+        vpn: VpnNumber::GLOBAL,
+        name: wire(name).into(),
+        servers: Vec::new(),
+        key: None,
+    };
     let prefix = Prefix { address: ip("10.0.0.0"), len: 24 };
     let mut settings = settings();
     settings.subnets[0].clients.name_suffix = "example.net".into();
@@ -49,7 +55,8 @@ fn told(settings: Settings, ask: Ask) -> (Option<Said>, Option<Done>) {
     let reply = scene.serve(&ask).expect("a reply");
     assert_eq!(reply.message_type, Ack);
     let option = reply.option(81).map(|value| (value[0], value[3..].to_vec()));
-    let entry = scene.table.names().get(reply.header.yiaddr);
+    let mut entries = scene.table.names().from(VpnAddress::FIRST);
+    let entry = entries.find(|entry| entry.address.ip == reply.header.yiaddr);
     let wanted = entry.and_then(|entry| entry.wanted.clone());
     let wanted = wanted.map(|ClientNaming { naming, .. }| {
         let Naming { name, forward, reverse, .. } = naming;
@@ -89,6 +96,23 @@ fn what_the_reply_says_is_what_will_be_done() {
     let off = NameRules { updates: false, ..usual() };
     check(off.clone(), E | S, E | N | O, None);
     check(off, E, E | N, None);
+}
+
+#[test]
+fn names_of_a_vpn_go_into_zones_of_that_vpn() {
+    let ask = || request(1).with(81, &fqdn(E | S, &wire("a.example.net")));
+    let vpn = vpn(RED).number();
+    let mut settings = overlapping();
+    settings.dns = with_dns(NameRules::default()).dns;
+    let (option, wanted) = told(settings.clone(), in_vpn(ask(), RED));
+    assert_eq!((option.map(|(flags, _)| flags), wanted), (Some(E | N | O), None), "none of its own");
+    let dns = settings.dns.as_mut().expect("it is configured");
+    dns.forward.push(DnsZone { vpn, ..dns.forward[0].clone() });
+    let (option, wanted) = told(settings.clone(), in_vpn(ask(), RED));
+    assert_eq!(option.map(|(flags, _)| flags), Some(E | S));
+    assert_eq!(wanted, Some((wire("a.example.net"), true, false)));
+    let (_, wanted) = told(settings, ask());
+    assert_eq!(wanted, Some((wire("a.example.net"), true, true)), "the global one as before");
 }
 
 // proves [O-56]
@@ -175,7 +199,7 @@ fn only_a_promise_is_told_and_a_silent_renewal_changes_nothing() {
     assert_eq!(offer.option(81).map(|value| value[0]), Some(E | S), "what it will do");
     assert!(scene.table.names().is_empty(), "and does not do yet");
     let named = |scene: &Scene| {
-        let entry = scene.table.names().get(address);
+        let entry = scene.table.names().get(at(address));
         entry.and_then(|entry| entry.wanted.as_ref()).map(|wanted| wanted.naming.clone())
     };
     scene.serve(&Ask::selecting(1, OUR_ID, address).with(81, &name)).expect("an ack");

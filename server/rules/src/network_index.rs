@@ -5,9 +5,10 @@
 
 use crate::identity;
 use crate::request::{RelayWords, Request};
-use replication_ledger::{HardwareAddress, Reservation, ReservationKey, Settings};
+use replication_ledger::{
+    HardwareAddress, Reservation, ReservationKey, Settings, Subnet, VpnAddress, VpnNumber,
+};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 /// A position in `Settings::subnets`.
 pub(crate) type SubnetPosition = usize;
@@ -22,7 +23,7 @@ type ByOctets = BTreeMap<Box<[u8]>, Vec<Place>>;
 #[derive(Clone, Debug, Default)]
 pub struct NetworkIndex {
     revision: u64,
-    relays: BTreeMap<Ipv4Addr, SubnetPosition>,
+    relays: BTreeMap<VpnAddress, SubnetPosition>,
     /// For each subnet, the subnets of its link: itself first, then the others in order.
     links: Vec<Vec<SubnetPosition>>,
     by_hardware: BTreeMap<HardwareAddress, Vec<Place>>,
@@ -43,7 +44,7 @@ impl NetworkIndex {
         for (position, subnet) in settings.subnets.iter().enumerate() {
             for relay in &subnet.relays {
                 // A relay named by several subnets of one link stands for the first.
-                index.relays.entry(*relay).or_insert(position);
+                index.relays.entry(subnet.at(*relay)).or_insert(position);
             }
             if let Some(network) = &subnet.network {
                 networks.entry(network).or_default().push(position);
@@ -76,7 +77,7 @@ impl NetworkIndex {
     }
 
     /// The subnet whose `relays` name this giaddr.
-    pub(crate) fn subnet_of_relay(&self, giaddr: Ipv4Addr) -> Option<SubnetPosition> {
+    pub(crate) fn subnet_of_relay(&self, giaddr: VpnAddress) -> Option<SubnetPosition> {
         self.relays.get(&giaddr).copied()
     }
 
@@ -125,22 +126,24 @@ impl NetworkIndex {
             .filter(|reservation| identity::matches(reservation, request))
     }
 
-    /// The reservation of the lowest address for this hardware address, on whatever link.
+    /// The reservation of the lowest address of this VPN for this hardware address, and its subnet, on whatever link.
     pub(crate) fn reservation_of_hardware<'a>(
         &self,
         settings: &'a Settings,
+        vpn: VpnNumber,
         hardware: &HardwareAddress,
-    ) -> Option<&'a Reservation> {
-        lowest(settings, self.by_hardware.get(hardware)?)
+    ) -> Option<(&'a Subnet, &'a Reservation)> {
+        lowest(settings, vpn, self.by_hardware.get(hardware)?)
     }
 
-    /// The reservation of the lowest address for this client identifier, on whatever link.
+    /// The reservation of the lowest address of this VPN for this client identifier, and its subnet, on whatever link.
     pub(crate) fn reservation_of_client_identifier<'a>(
         &self,
         settings: &'a Settings,
+        vpn: VpnNumber,
         identifier: &[u8],
-    ) -> Option<&'a Reservation> {
-        lowest(settings, self.by_client_identifier.get(identifier)?)
+    ) -> Option<(&'a Subnet, &'a Reservation)> {
+        lowest(settings, vpn, self.by_client_identifier.get(identifier)?)
     }
 
     fn add(&mut self, key: &ReservationKey, place: Place) {
@@ -164,11 +167,16 @@ impl NetworkIndex {
     }
 }
 
-fn lowest<'a>(settings: &'a Settings, places: &[Place]) -> Option<&'a Reservation> {
-    let found = places
-        .iter()
-        .filter_map(|(subnet, place)| settings.subnets.get(*subnet)?.reservations.get(*place));
-    found.min_by_key(|reservation| reservation.address)
+fn lowest<'a>(
+    settings: &'a Settings,
+    vpn: VpnNumber,
+    places: &[Place],
+) -> Option<(&'a Subnet, &'a Reservation)> {
+    let found = places.iter().filter_map(|(subnet, place)| {
+        let subnet = settings.subnets.get(*subnet).filter(|subnet| subnet.vpn.number() == vpn)?;
+        Some((subnet, subnet.reservations.get(*place)?))
+    });
+    found.min_by_key(|(_, reservation)| reservation.address)
 }
 
 fn places<'a>(map: &'a ByOctets, octets: Option<&[u8]>) -> Option<&'a Vec<Place>> {

@@ -14,7 +14,7 @@
 
 use crate::limits::{OFFER_SECONDS, OFFERS_MAX, OFFERS_OF_DEVICE_MAX};
 use crate::request::RelayWords;
-use replication_ledger::{AddressRange, ClientKey, Timestamp};
+use replication_ledger::{ClientKey, Timestamp, VpnAddress, VpnNumber, VpnRange};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
@@ -41,17 +41,18 @@ impl Default for OfferLimits {
 #[derive(Debug, Default)]
 pub struct Offers {
     limits: OfferLimits,
-    by_address: BTreeMap<Ipv4Addr, Hold>,
-    by_client: BTreeMap<ClientKey, Ipv4Addr>,
+    by_address: BTreeMap<VpnAddress, Hold>,
+    /// A client has one in each VPN: the same device, or others that call themselves alike.
+    by_client: BTreeMap<VpnNumber, BTreeMap<ClientKey, VpnAddress>>,
     /// Addresses in the order in which their holds run out; one that was renewed or dropped meanwhile
     /// is recognised by its time.
-    ending: VecDeque<(Timestamp, Ipv4Addr)>,
+    ending: VecDeque<(Timestamp, VpnAddress)>,
     /// The addresses held for each device, the oldest first.
-    by_device: BTreeMap<Device, VecDeque<Ipv4Addr>>,
+    by_device: BTreeMap<Device, VecDeque<VpnAddress>>,
     /// What this member is about to let go of, and until when nothing of it is offered.
-    leaving: Vec<(AddressRange, Timestamp)>,
+    leaving: Vec<(VpnRange, Timestamp)>,
     /// By first address of a pool: where the allocator looks next.
-    cursors: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    cursors: BTreeMap<VpnAddress, Ipv4Addr>,
     /// From which random choices are drawn.
     drawn: u64,
 }
@@ -76,14 +77,14 @@ pub(crate) enum ProbeState {
     Done,
 }
 
-/// What a relay says is one circuit, as a number: giaddr, Agent Circuit ID and Agent Remote ID. Two devices that share one
+/// What a relay says is one circuit, as a number: VPN, giaddr, Agent Circuit ID and Agent Remote ID. Two devices that share one
 /// only share their limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Device(u64);
 
 impl Device {
     /// None if the relay names no circuit.
-    pub(crate) fn of(giaddr: Ipv4Addr, relay: &RelayWords<'_>) -> Option<Device> {
+    pub(crate) fn of(giaddr: VpnAddress, relay: &RelayWords<'_>) -> Option<Device> {
         if relay.circuit_id.is_none() && relay.remote_id.is_none() {
             return None;
         }
@@ -91,7 +92,7 @@ impl Device {
         let remote = relay.remote_id.unwrap_or_default();
         // FNV-1a. The length keeps the two identifiers apart.
         let len = (circuit.len() as u64).to_be_bytes();
-        let octets = giaddr.octets().into_iter().chain(len);
+        let octets = giaddr.vpn.0.to_be_bytes().into_iter().chain(giaddr.ip.octets()).chain(len);
         let octets = octets.chain(circuit.iter().copied()).chain(remote.iter().copied());
         Some(Device(octets.fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
             (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
@@ -132,59 +133,70 @@ impl Offers {
     /// The addresses of a range that are held now, ascending. Who moves free space to another member asks this first [AV-Q5].
     pub fn held_in(
         &self,
-        range: AddressRange,
+        range: VpnRange,
         now: Timestamp,
-    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let held = self.by_address.range(range.first..=range.last);
+    ) -> impl Iterator<Item = VpnAddress> + '_ {
+        let held = self.by_address.range(range.first_address()..=range.last_address());
         held.filter(move |(_, hold)| hold.until > now).map(|(address, _)| *address)
     }
 
     /// As [`Offers::held_in`], for a range that this member lets go of now: besides what it says nothing of it is offered until the
     /// ledger knows, or a client would choose an offer that is overtaken.
-    pub fn let_go(&mut self, range: AddressRange, now: Timestamp) -> Vec<Ipv4Addr> {
+    pub fn let_go(&mut self, range: VpnRange, now: Timestamp) -> Vec<VpnAddress> {
         self.leaving.retain(|(_, until)| *until > now);
         self.leaving.push((range, now.plus_seconds(LEAVING_SECONDS)));
         self.held_in(range, now).collect()
     }
 
     /// The range that is being let go of and has this address in it.
-    pub(crate) fn leaving_with(&self, address: Ipv4Addr, now: Timestamp) -> Option<AddressRange> {
+    pub(crate) fn leaving_with(&self, address: VpnAddress, now: Timestamp) -> Option<VpnRange> {
         let leaving = self.leaving.iter().filter(|(_, until)| *until > now);
         leaving.map(|(range, _)| *range).find(|range| range.contains(address))
     }
 
     /// True if the address is held for any client now.
-    pub fn is_held(&self, address: Ipv4Addr, now: Timestamp) -> bool {
+    pub fn is_held(&self, address: VpnAddress, now: Timestamp) -> bool {
         self.by_address.get(&address).is_some_and(|hold| hold.until > now)
     }
 
     /// True if the address is held for somebody else than this client.
     pub(crate) fn is_held_for_another(
         &self,
-        address: Ipv4Addr,
+        address: VpnAddress,
         client: &ClientKey,
         now: Timestamp,
     ) -> bool {
         self.by_address.get(&address).is_some_and(|hold| hold.until > now && hold.client != *client)
     }
 
-    /// The address held for this client.
-    pub(crate) fn offered_to(&self, client: &ClientKey, now: Timestamp) -> Option<Ipv4Addr> {
-        self.by_client.get(client).copied().filter(|address| self.is_held(*address, now))
+    /// The address of this VPN that is held for this client.
+    pub(crate) fn offered_to(
+        &self,
+        vpn: VpnNumber,
+        client: &ClientKey,
+        now: Timestamp,
+    ) -> Option<VpnAddress> {
+        self.held_for(vpn, client).filter(|address| self.is_held(*address, now))
     }
 
-    /// Holds an address for a client behind this device, in place of what was held for it.
+    fn held_for(&self, vpn: VpnNumber, client: &ClientKey) -> Option<VpnAddress> {
+        self.by_client.get(&vpn)?.get(client).copied()
+    }
+
+    /// Holds an address for a client behind this device, in place of what was held for it in this VPN.
     // [H-35] Nobody else is offered the address before the client had time to answer; then it is free again.
     pub(crate) fn hold(
         &mut self,
-        address: Ipv4Addr,
+        address: VpnAddress,
         client: &ClientKey,
         device: Option<Device>,
         now: Timestamp,
     ) {
         self.expire(now);
-        if self.by_client.get(client).is_some_and(|held| *held != address) {
-            self.release(client);
+        if let Some(held) = self.held_for(address.vpn, client)
+            && held != address
+        {
+            self.settle(held);
         }
         while self.by_address.len() >= self.limits.holds_len_max.max(1)
             && !self.by_address.contains_key(&address)
@@ -203,7 +215,7 @@ impl Offers {
                 let hold =
                     Hold { client: client.clone(), until, device, probe: ProbeState::NotMade };
                 self.by_address.insert(address, hold);
-                self.by_client.insert(client.clone(), address);
+                self.by_client.entry(address.vpn).or_default().insert(client.clone(), address);
                 self.count_for(device, address);
             }
         }
@@ -211,32 +223,37 @@ impl Offers {
     }
 
     /// Nobody answered at the address, or no probe could be made: it may be offered to whom it is held for.
-    pub fn probed(&mut self, address: Ipv4Addr) {
+    pub fn probed(&mut self, address: VpnAddress) {
         self.set_probe(address, ProbeState::Done);
     }
 
     /// What is known of an address that is held.
-    pub(crate) fn probe_of(&self, address: Ipv4Addr) -> ProbeState {
+    pub(crate) fn probe_of(&self, address: VpnAddress) -> ProbeState {
         self.by_address.get(&address).map_or(ProbeState::NotMade, |hold| hold.probe)
     }
 
-    pub(crate) fn set_probe(&mut self, address: Ipv4Addr, state: ProbeState) {
+    pub(crate) fn set_probe(&mut self, address: VpnAddress, state: ProbeState) {
         if let Some(hold) = self.by_address.get_mut(&address) {
             hold.probe = state;
         }
     }
 
     /// The client took another server's offer, or its promise stands: its hold is no longer needed.
-    pub fn release(&mut self, client: &ClientKey) {
-        if let Some(address) = self.by_client.get(client).copied() {
+    pub fn release(&mut self, vpn: VpnNumber, client: &ClientKey) {
+        if let Some(address) = self.held_for(vpn, client) {
             self.settle(address);
         }
     }
 
     /// Like [`Offers::release`], by address: after the commit of a promise only that is known.
-    pub fn settle(&mut self, address: Ipv4Addr) {
+    pub fn settle(&mut self, address: VpnAddress) {
         let Some(hold) = self.by_address.remove(&address) else { return };
-        self.by_client.remove(&hold.client);
+        if let Some(clients) = self.by_client.get_mut(&address.vpn) {
+            clients.remove(&hold.client);
+            if clients.is_empty() {
+                self.by_client.remove(&address.vpn);
+            }
+        }
         let Some(device) = hold.device else { return };
         if let Some(held) = self.by_device.get_mut(&device) {
             held.retain(|each| *each != address);
@@ -247,7 +264,7 @@ impl Offers {
     }
 
     /// The address is held for a client of this device: if it has too many its oldest is given up.
-    fn count_for(&mut self, device: Option<Device>, address: Ipv4Addr) {
+    fn count_for(&mut self, device: Option<Device>, address: VpnAddress) {
         let Some(device) = device else { return };
         let held = self.by_device.entry(device).or_default();
         held.push_back(address);
@@ -269,15 +286,15 @@ impl Offers {
     }
 
     /// Where the allocator looks next in the pool that starts at `first`.
-    pub(crate) fn cursor(&self, first: Ipv4Addr) -> Ipv4Addr {
-        self.cursors.get(&first).copied().unwrap_or(first)
+    pub(crate) fn cursor(&self, first: VpnAddress) -> Ipv4Addr {
+        self.cursors.get(&first).copied().unwrap_or(first.ip)
     }
 
-    pub(crate) fn set_cursor(&mut self, first: Ipv4Addr, next: Ipv4Addr) {
+    pub(crate) fn set_cursor(&mut self, first: VpnAddress, next: Ipv4Addr) {
         self.cursors.insert(first, next);
     }
 
-    fn drop_if(&mut self, address: Ipv4Addr, until: Timestamp) {
+    fn drop_if(&mut self, address: VpnAddress, until: Timestamp) {
         if self.by_address.get(&address).is_some_and(|hold| hold.until == until) {
             self.settle(address);
         }
@@ -292,8 +309,10 @@ mod tests {
         ClientKey::from_identifier(&[number])
     }
 
-    fn address(number: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, number)
+    const GLOBAL: VpnNumber = VpnNumber::GLOBAL;
+
+    fn address(number: u8) -> VpnAddress {
+        VpnAddress::global(Ipv4Addr::new(10, 0, 0, number))
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -308,15 +327,31 @@ mod tests {
         assert!(offers.is_held(address(1), at(9)));
         assert!(offers.is_held_for_another(address(1), &client(2), at(9)));
         assert!(!offers.is_held_for_another(address(1), &client(1), at(9)));
-        assert_eq!(offers.offered_to(&client(1), at(9)), Some(address(1)));
-        let all = AddressRange { first: address(0), last: address(9) };
+        assert_eq!(offers.offered_to(GLOBAL, &client(1), at(9)), Some(address(1)));
+        let all = VpnRange::one(address(0)).part(address(0).ip, address(9).ip);
         assert!(offers.held_in(all, at(9)).eq([address(1)]));
         assert_eq!(offers.held_in(all, at(10)).count(), 0);
         assert_eq!(offers.let_go(all, at(9)), [address(1)]);
         assert_eq!(offers.leaving_with(address(2), at(11)), Some(all));
         assert_eq!(offers.leaving_with(address(2), at(12)), None);
         assert!(!offers.is_held(address(1), at(10)));
-        assert_eq!(offers.offered_to(&client(1), at(10)), None);
+        assert_eq!(offers.offered_to(GLOBAL, &client(1), at(10)), None);
+    }
+
+    #[test]
+    fn a_client_has_one_address_held_in_each_vpn() {
+        let mut offers = Offers::new(OfferLimits { hold_seconds: 10, holds_len_max: 100 });
+        let red = VpnNumber(7);
+        let there = VpnAddress { vpn: red, ip: address(1).ip };
+        offers.hold(address(1), &client(1), None, at(0));
+        offers.hold(there, &client(1), None, at(0));
+        assert_eq!(offers.offered_to(GLOBAL, &client(1), at(1)), Some(address(1)));
+        assert_eq!(offers.offered_to(red, &client(1), at(1)), Some(there));
+        assert!(offers.held_in(VpnRange::one(there), at(1)).eq([there]));
+        offers.release(red, &client(1));
+        assert!(offers.is_held(address(1), at(1)) && !offers.is_held(there, at(1)));
+        let words = RelayWords { circuit_id: Some(b"port"), ..RelayWords::default() };
+        assert_ne!(Device::of(address(1), &words), Device::of(there, &words));
     }
 
     #[test]
@@ -325,7 +360,7 @@ mod tests {
         offers.hold(address(1), &client(1), None, at(0));
         offers.hold(address(2), &client(1), None, at(5));
         assert!(!offers.is_held(address(1), at(5)));
-        assert_eq!(offers.offered_to(&client(1), at(5)), Some(address(2)));
+        assert_eq!(offers.offered_to(GLOBAL, &client(1), at(5)), Some(address(2)));
         offers.hold(address(2), &client(1), None, at(8));
         offers.expire(at(16));
         assert_eq!(offers.len(), 1, "renewed at 8");
@@ -364,9 +399,9 @@ mod tests {
         }
         assert_eq!(held(&offers, 0..200), OFFERS_OF_DEVICE_MAX);
         assert_eq!(held(&offers, 250..252), 2, "of others");
-        assert_eq!(offers.offered_to(&client(0), at(0)), None);
+        assert_eq!(offers.offered_to(GLOBAL, &client(0), at(0)), None);
         // What is taken or runs out makes room, and nothing is kept of who has nothing held.
-        offers.release(&client(199));
+        offers.release(GLOBAL, &client(199));
         offers.hold(address(200), &client(200), device(b"port"), at(0));
         assert_eq!(held(&offers, 0..201), OFFERS_OF_DEVICE_MAX);
         offers.expire(at(10));
@@ -385,7 +420,7 @@ mod tests {
             offers.hold(address(number), &client(number), None, at(u64::from(number)));
         }
         assert_eq!(offers.len(), 3);
-        assert_eq!(offers.by_client.len(), 3);
+        assert_eq!(offers.by_client[&GLOBAL].len(), 3);
         assert!(!offers.is_held(address(2), at(5)));
         assert!(offers.is_held(address(3), at(5)));
     }

@@ -26,14 +26,16 @@ use crate::intent::DropReason;
 use crate::messages::quarantine_seconds;
 use crate::offers::{Offers, ProbeState};
 use crate::request::{Request, Situation};
-use replication_ledger::{Bind, ClientKey, Command, HardwareAddress, LedgerView, NameWish, Octets};
+use replication_ledger::{
+    Bind, ClientKey, Command, HardwareAddress, LedgerView, NameWish, Octets, VpnAddress, VpnNumber,
+};
 use std::net::Ipv4Addr;
 
 /// A question to be asked before an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// Is anybody at this address?
-    pub address: Ipv4Addr,
+    pub address: VpnAddress,
     /// Silence for so long, in milliseconds, means that nobody is.
     pub wait_millis: u16,
 }
@@ -50,7 +52,8 @@ pub(crate) fn needed<V: LedgerView>(
     offers: &mut Offers,
 ) -> Result<Option<Probe>, DropReason> {
     let (address, wait_millis) = (choice.address, choice.subnet.clients.ping_check_millis);
-    if wait_millis == 0 {
+    // A probe of ours would ask in the global VPN, where the address is somebody else's.
+    if wait_millis == 0 || address.vpn != VpnNumber::GLOBAL {
         return Ok(None);
     }
     // [H-48] The client that had it may be the one that answers.
@@ -70,7 +73,7 @@ pub(crate) fn needed<V: LedgerView>(
 
 /// Somebody answered at the address: nobody is offered it from here on, and these commands, in one parcel, put it into quarantine.
 pub fn quarantine<V: LedgerView>(
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'_, V>,
     offers: &mut Offers,
 ) -> Vec<Command> {
@@ -102,7 +105,7 @@ pub fn quarantine<V: LedgerView>(
 }
 
 /// Who is at the address without our knowing. Another for each address, so that nobody looks like the former holder of another one.
-fn stranger_at(address: Ipv4Addr) -> ClientKey {
+fn stranger_at(address: VpnAddress) -> ClientKey {
     // Type 0: no hardware address (RFC 2132 section 9.14).
-    ClientKey::from_identifier(&[&b"\0answers at "[..], &address.octets()].concat())
+    ClientKey::from_identifier(&[&b"\0answers at "[..], &address.ip.octets()].concat())
 }

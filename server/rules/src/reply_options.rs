@@ -100,7 +100,7 @@ fn write_vss(writer: &mut MessageWriter<'_>, message: &Message<'_>, settings: &S
     let by_relay = by_relay.and_then(|words| words.get(SubOptionCode::VSS));
     if settings.reception.vss
         && message.option(OptionCode::VSS).is_some()
-        && let Some(used) = vpn_named(message, by_relay)
+        && let Some(used) = vpn_named(message, by_relay, settings)
     {
         let _ = writer.option(OptionCode::VSS, used);
     }

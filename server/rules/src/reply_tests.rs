@@ -1,6 +1,8 @@
 //! Fields and options of replies, through whole exchanges.
 
-use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, Reply, Scene, Seen, client, ip, option, settings};
+use crate::scene::{
+    Ask, LEASE_SECONDS, OUR_ID, Reply, Scene, Seen, at, client, ip, option, settings,
+};
 use replication_ledger::{Command, Outcome, Refusal};
 use server_wire::{MessageType, Op};
 use std::net::Ipv4Addr;
@@ -154,7 +156,9 @@ fn a_refusal_that_says_nothing_about_the_address_is_met_with_silence() {
     let ask = Ask::renewing(1, address);
     scene.commit(1, Command::ContactLost { member: scene.me.id });
     assert_eq!(scene.serve(&ask).unwrap_err(), crate::DropReason::Refused(Refusal::StaleSession));
-    let outcome =
-        scene.commit(2, Command::Release { address, client: client(1), base_index: u64::MAX });
+    let outcome = scene.commit(
+        2,
+        Command::Release { address: at(address), client: client(1), base_index: u64::MAX },
+    );
     assert!(matches!(outcome, Outcome::Done { .. }));
 }

@@ -4,10 +4,11 @@ use crate::classes::Facts;
 use crate::identity;
 use crate::intent::DropReason;
 use crate::network_index::NetworkIndex;
+use crate::subnet_selection;
 use replication_ledger::{
     ClientKey, DraftNumbers, Globals, HardwareAddress, LedgerView, MemberId, Mode,
 };
-use replication_ledger::{Settings, Timestamp};
+use replication_ledger::{Settings, Timestamp, VpnNumber};
 use server_wire::{Message, MessageType, Op, RelayAgentInformation, SubOptionCode};
 use std::net::Ipv4Addr;
 
@@ -70,6 +71,8 @@ pub(crate) struct Request<'m> {
     pub(crate) hardware: HardwareAddress,
     pub(crate) relay: RelayWords<'m>,
     pub(crate) arrival: Arrival,
+    /// The VPN that the message names; none if it names one that is not configured.
+    pub(crate) vpn: Option<VpnNumber>,
     /// What expressions ask about, and the classes that the client is in once its link is known.
     pub(crate) facts: Facts<'m>,
 }
@@ -78,12 +81,14 @@ impl<'m> Request<'m> {
     pub(crate) fn new(
         message: &'m Message<'m>,
         arrival: Arrival,
+        settings: &Settings,
     ) -> Result<Request<'m>, DropReason> {
         let (client, hardware) =
             identity::client_of(message).ok_or(DropReason::NoClientIdentity)?;
         let relay = message.relay_agent_information().map(RelayWords::of).unwrap_or_default();
         let facts = Facts::new(message, relay);
-        Ok(Request { message, client, hardware, relay, arrival, facts })
+        let vpn = subnet_selection::vpn_of(message, relay.vss, settings);
+        Ok(Request { message, client, hardware, relay, arrival, vpn, facts })
     }
 
     /// True if a relay stands between the client and this member.

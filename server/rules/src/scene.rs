@@ -10,7 +10,8 @@ use crate::{
 use replication_ledger::{
     AddressRange, Batch, BucketMap, ClientKey, Command, HardwareAddress, LeaseTimes,
     LeasequerySettings, LedgerView, MapTable, MemberId, Mode, OptionValue, Outcome, Parcel, Prefix,
-    Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet, Timestamp, apply,
+    Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet, Timestamp, Vpn,
+    VpnAddress, VpnRange, apply,
 };
 use server_wire::{CodePoints, Header, Message, MessageType, MessageWriter, Op, OptionCode};
 use std::net::Ipv4Addr;
@@ -23,6 +24,16 @@ const START_SECONDS: u64 = 1_000_000;
 
 pub(crate) fn ip(text: &str) -> Ipv4Addr {
     text.parse().expect("tests write addresses correctly")
+}
+
+/// The address in the global VPN.
+pub(crate) fn at(ip: Ipv4Addr) -> VpnAddress {
+    VpnAddress::global(ip)
+}
+
+/// A range of the global VPN.
+pub(crate) fn global(first: &str, last: &str) -> VpnRange {
+    VpnRange::global(range(first, last))
 }
 
 /// What a client or a requestor says.
@@ -196,10 +207,10 @@ impl Scene {
         scene.enroll(2, OTHER_ID);
         let all_mine = BucketMap::default().shared_by(&[MemberId(1)]);
         scene.commit(1, Command::SetBuckets { buckets: all_mine });
-        let (first, last) = (ip("10.0.0.16"), ip("10.0.0.19"));
-        scene.commit(1, Command::Disown { first, last });
+        let range = global("10.0.0.16", "10.0.0.19");
+        scene.commit(1, Command::Disown { range });
         scene.settle();
-        scene.commit(1, Command::Grant { first, last, owner: Some(MemberId(2)) });
+        scene.commit(1, Command::Grant { range, owner: Some(MemberId(2)) });
         scene
     }
 
@@ -389,4 +400,38 @@ pub(crate) fn settings() -> Settings {
         },
         ..Settings::default()
     }
+}
+
+pub(crate) const RED: &[u8] = b"\0red";
+pub(crate) const BLUE: &[u8] = b"\0blue";
+
+pub(crate) fn vpn(identifier: &[u8]) -> Vpn {
+    if identifier.is_empty() { Vpn::GLOBAL } else { Vpn::named(identifier.into()) }
+}
+
+/// As [`settings`], and in the VPNs "red" and "blue" each: 10.0.0.0/24 with a pool as the global one has, and 10.7.0.0/24, which the
+/// global one has not. Both are on one link, and one relay has one address in both.
+pub(crate) fn overlapping() -> Settings {
+    let mut settings = settings();
+    for identifier in [RED, BLUE] {
+        let network = String::from_utf8_lossy(&identifier[1..]).into_owned();
+        let mut alike = subnet(&network, "10.0.0.0", range("10.0.0.10", "10.0.0.19"));
+        alike.relays = vec![ip("172.16.0.9")];
+        let apart = subnet(&network, "10.7.0.0", range("10.7.0.10", "10.7.0.19"));
+        settings.subnets.extend([alike, apart].map(|s| Subnet { vpn: vpn(identifier), ..s }));
+    }
+    settings.subnets.sort_by_key(|subnet| (subnet.vpn.number(), subnet.prefix));
+    settings.reception.vss = true;
+    settings.reception.vpn_option = [RED, BLUE].map(|id| vpn(id).number()).to_vec();
+    settings.reception.vpn_option.sort_unstable();
+    settings
+}
+
+/// The same in this VPN, as its relay says; empty is the global one.
+pub(crate) fn in_vpn(ask: Ask, identifier: &[u8]) -> Ask {
+    let named = [&[151, identifier.len() as u8], identifier].concat();
+    let words =
+        [&ask.relay_agent_information[..], if identifier.is_empty() { &[] } else { &named }];
+    let words = words.concat();
+    ask.relay(&words)
 }

@@ -13,9 +13,8 @@
 //! for another one.
 
 use super::{NONE, Table};
-use replication_ledger::{Binding, BindingKey, Globals, NameEntry, Settings, Version};
+use replication_ledger::{Binding, BindingKey, Globals, NameEntry, Settings, Version, VpnAddress};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Rounds begin after this one, which stands for "in no list".
@@ -32,7 +31,7 @@ pub(super) struct Imaging {
     kept: BTreeMap<u32, ImagedRecord>,
     globals_changed: bool,
     /// Addresses whose names changed.
-    names_changed: BTreeSet<Ipv4Addr>,
+    names_changed: BTreeSet<VpnAddress>,
     /// The revision of the settings that the image has.
     settings_revision: u64,
 }
@@ -59,7 +58,7 @@ pub(crate) struct ImageBeginning {
     /// Settings, encoded, if they changed.
     pub(crate) settings: Option<Vec<u8>>,
     /// Names that changed, none where there are no names any more. Shared, not copied.
-    pub(crate) names: Vec<(Ipv4Addr, Option<Arc<NameEntry>>)>,
+    pub(crate) names: Vec<(VpnAddress, Option<Arc<NameEntry>>)>,
 }
 
 /// A record of an image.
@@ -100,7 +99,7 @@ impl Imaging {
         self.globals_changed = true;
     }
 
-    pub(super) fn names_changed(&mut self, address: Ipv4Addr) {
+    pub(super) fn names_changed(&mut self, address: VpnAddress) {
         self.names_changed.insert(address);
     }
 }
@@ -225,13 +224,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use replication_ledger::view::contract;
-    use replication_ledger::{LedgerTable, LedgerView, Timestamp};
-    use std::net::Ipv4Addr;
+    use replication_ledger::{LedgerTable, LedgerView, Timestamp, VpnNumber};
 
     const ADDRESSES: u32 = 20;
 
     fn change(table: &mut Table, address: u32, value: u64) {
-        let address = Ipv4Addr::from(address);
+        // In two VPNs.
+        let vpn = VpnNumber(address % 2);
+        let address = VpnAddress { vpn, ip: (address / 2).into() };
         let amended = table.amend(address, |binding| {
             binding.until = Timestamp(value);
             if value.is_multiple_of(3) {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn records(table: &Table) -> Vec<Binding> {
-        table.bindings_from(Ipv4Addr::UNSPECIFIED).cloned().collect()
+        table.bindings_from(VpnAddress::FIRST).cloned().collect()
     }
 
     proptest! {
@@ -256,7 +256,7 @@ mod tests {
             steps in proptest::collection::vec((0..ADDRESSES, 0..4usize), 1..200),
         ) {
             let mut table = Table::default();
-            let mut disk: BTreeMap<Ipv4Addr, Binding> = BTreeMap::new();
+            let mut disk: BTreeMap<VpnAddress, Binding> = BTreeMap::new();
             let mut wanted = records(&table);
             table.begin_image();
             for (value, (address, limit)) in (1..).zip(steps) {

@@ -4,21 +4,21 @@
 //! second order, and most leave option 82 as it was.
 //!
 //! **Model.** Ordered sets of a number and the address; for a Remote-ID the number is its hash. Records without one stand there by the
-//! hash of their relay and circuit, so that a record has one entry at most. Twelve octets an entry. Each
-//! slot keeps under which numbers it stands, so that a record may be changed in place before it is moved here.
+//! hash of their relay and circuit, so that a record has one entry at most. Twelve octets an entry there, sixteen in the order of changes.
+//! Each slot keeps under which numbers it stands, so that a record may be changed in place before it is moved here.
 //!
 //! What a record had for a moment between two images must be remembered too (draft-dtv §7.3), so new identifiers are
 //! gathered here, where every change passes.
 //!
-//! **Hazards.** Two Remote-IDs may have one hash: whoever reads compares the values. That an option 82 is another one is
-//! told from its hash alone; it is of 64 bits and keyed anew by every process.
+//! **Hazards.** Two Remote-IDs may have one hash, which is of 32 bits to keep entries small: whoever reads compares the values. That an
+//! option 82 is another one is told from its hash alone; that one is of 64 bits. Both are keyed anew by every process.
 
-use replication_ledger::{Binding, BindingKey};
+use replication_ledger::{Binding, BindingKey, VpnAddress};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::Ipv4Addr;
-use std::num::NonZeroU64;
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// Sub-option Agent Remote ID (RFC 3046 §3.2).
 pub(super) const REMOTE_ID: u8 = 2;
@@ -26,8 +26,8 @@ pub(super) const REMOTE_ID: u8 = 2;
 /// Both orders, and which identifiers the next image has to remember.
 #[derive(Default)]
 pub(super) struct Orders {
-    by_relay_words: BTreeSet<Key>,
-    by_change: BTreeSet<Key>,
+    by_relay_words: BTreeSet<(NonZeroU32, VpnAddress)>,
+    by_change: BTreeSet<(u64, VpnAddress)>,
     hasher: RandomState,
     fresh: BTreeSet<BindingKey>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Orders {
 /// Where one record stands in them.
 #[derive(Clone, Copy)]
 pub(super) struct Standing {
-    relay_words: Option<NonZeroU64>,
+    relay_words: Option<NonZeroU32>,
     /// The whole option 82, and the relay.
     information: Option<NonZeroU64>,
     changed_index: u64,
@@ -47,25 +47,6 @@ impl Standing {
         Standing { relay_words: None, information: None, changed_index: u64::MAX };
 }
 
-/// A number and an address, in words of 32 bits because three of them need no padding.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    high: u32,
-    low: u32,
-    address: u32,
-}
-
-impl Key {
-    fn new(number: u64, address: Ipv4Addr) -> Key {
-        // Cut on purpose: the two halves are the whole.
-        Key { high: (number >> 32) as u32, low: number as u32, address: address.into() }
-    }
-
-    fn address(self) -> Ipv4Addr {
-        self.address.into()
-    }
-}
-
 impl Orders {
     /// Brings both up to date with a record that stood at `standing` before. True if its option 82 or its relay is another one.
     pub(super) fn update(&mut self, standing: &mut Standing, binding: &Binding) -> bool {
@@ -74,19 +55,20 @@ impl Orders {
         let is_other = std::mem::replace(&mut standing.information, information) != information;
         if is_other {
             self.fresh.extend(BindingKey::remembered_of(binding));
-            let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.hash(value));
-            let words = remote_id.or_else(|| binding.circuit().map(|circuit| self.hash(circuit)));
+            let remote_id = binding.relay_sub_option(REMOTE_ID).map(|value| self.short_hash(value));
+            let words =
+                remote_id.or_else(|| binding.circuit().map(|circuit| self.short_hash(circuit)));
             if let Some(hash) = std::mem::replace(&mut standing.relay_words, words) {
-                self.by_relay_words.remove(&Key::new(hash.get(), address));
+                self.by_relay_words.remove(&(hash, address));
             }
             if let Some(hash) = words {
-                self.by_relay_words.insert(Key::new(hash.get(), address));
+                self.by_relay_words.insert((hash, address));
             }
         }
         let changed_index = binding.changed_index;
         if standing.changed_index != changed_index {
-            self.by_change.remove(&Key::new(standing.changed_index, address));
-            self.by_change.insert(Key::new(changed_index, address));
+            self.by_change.remove(&(standing.changed_index, address));
+            self.by_change.insert((changed_index, address));
         }
         standing.changed_index = changed_index;
         is_other
@@ -96,8 +78,8 @@ impl Orders {
     pub(super) fn addresses_of_remote_id(
         &self,
         remote_id: &[u8],
-    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.addresses_by(self.hash(remote_id))
+    ) -> impl Iterator<Item = VpnAddress> + '_ {
+        self.addresses_by(self.short_hash(remote_id))
     }
 
     /// The same for a circuit of a relay.
@@ -105,23 +87,21 @@ impl Orders {
         &self,
         giaddr: Ipv4Addr,
         circuit_id: &[u8],
-    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.addresses_by(self.hash((giaddr, circuit_id)))
+    ) -> impl Iterator<Item = VpnAddress> + '_ {
+        self.addresses_by(self.short_hash((giaddr, circuit_id)))
     }
 
-    fn addresses_by(&self, hash: NonZeroU64) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let first = Included(Key::new(hash.get(), Ipv4Addr::UNSPECIFIED));
-        let last = Included(Key::new(hash.get(), Ipv4Addr::BROADCAST));
-        self.by_relay_words.range((first, last)).map(|key| key.address())
+    fn addresses_by(&self, hash: NonZeroU32) -> impl Iterator<Item = VpnAddress> + '_ {
+        let all = (hash, VpnAddress::FIRST)..=(hash, VpnAddress::LAST);
+        self.by_relay_words.range(all).map(|(_, address)| *address)
     }
 
     /// Addresses in order of newest change and address.
     pub(super) fn addresses_changed_after(
         &self,
-        (index, address): (u64, Ipv4Addr),
-    ) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let after = Excluded(Key::new(index, address));
-        self.by_change.range((after, Unbounded)).map(|key| key.address())
+        after: (u64, VpnAddress),
+    ) -> impl Iterator<Item = VpnAddress> + '_ {
+        self.by_change.range((Excluded(after), Unbounded)).map(|(_, address)| *address)
     }
 
     /// Remote-IDs and Relay-IDs that records got since this was last asked. Most were known before.
@@ -131,5 +111,10 @@ impl Orders {
 
     fn hash(&self, value: impl Hash) -> NonZeroU64 {
         NonZeroU64::MIN | self.hasher.hash_one(value)
+    }
+
+    fn short_hash(&self, value: impl Hash) -> NonZeroU32 {
+        // Cut on purpose.
+        NonZeroU32::MIN | self.hasher.hash_one(value) as u32
     }
 }

@@ -1,10 +1,10 @@
 //! Pages of neighbouring addresses: which slot each has, and which of them are taken.
 
 use super::NONE;
-use std::net::Ipv4Addr;
+use replication_ledger::VpnAddress;
 
 /// Addresses in one page; a power of two.
-pub(super) const PAGE_LEN: u32 = 1024;
+pub(super) const PAGE_LEN: u64 = 1024;
 const PAGE_WORDS: usize = PAGE_LEN as usize / 64;
 
 pub(super) struct Page {
@@ -26,14 +26,14 @@ impl Page {
     }
 
     /// The first offset in `from..=to` that is not taken.
-    pub(super) fn first_untaken(&self, from: u32, to: u32) -> Option<u32> {
+    pub(super) fn first_untaken(&self, from: u64, to: u64) -> Option<u64> {
         (from / 64..=to / 64).find_map(|word| {
             let free = !self.taken[word as usize] & bits_between(word * 64, from, to);
-            (free != 0).then(|| word * 64 + free.trailing_zeros())
+            (free != 0).then(|| word * 64 + u64::from(free.trailing_zeros()))
         })
     }
 
-    pub(super) fn taken_count(&self, from: u32, to: u32) -> u64 {
+    pub(super) fn taken_count(&self, from: u64, to: u64) -> u64 {
         let counts = (from / 64..=to / 64).map(|word| {
             (self.taken[word as usize] & bits_between(word * 64, from, to)).count_ones()
         });
@@ -42,14 +42,14 @@ impl Page {
 }
 
 /// The bits of the word that begins at offset `begin` which lie in `from..=to`; the word and the range overlap.
-fn bits_between(begin: u32, from: u32, to: u32) -> u64 {
+fn bits_between(begin: u64, from: u64, to: u64) -> u64 {
     let low = from.saturating_sub(begin);
     let high = (to - begin).min(63);
     (u64::MAX << low) & (u64::MAX >> (63 - high))
 }
 
-/// The page of an address and its offset there.
-pub(super) fn place(address: Ipv4Addr) -> (u32, usize) {
-    let address = u32::from(address);
-    (address / PAGE_LEN, (address % PAGE_LEN) as usize)
+/// The page of an address and its offset there. Pages are numbered by the bits of their addresses, so none is of two VPNs.
+pub(super) fn place(address: VpnAddress) -> (u64, usize) {
+    let bits = address.to_bits();
+    (bits / PAGE_LEN, (bits % PAGE_LEN) as usize)
 }

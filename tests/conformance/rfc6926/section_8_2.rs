@@ -13,6 +13,10 @@ use crate::site::{
     addresses, client, client_id, configured, kinds, neighbour_of, relay_id, remote_id, status,
 };
 
+/// Sub-option 151 and a VPN by its name (RFC 6607 §3.3, §3.5).
+const VSS: u8 = 151;
+const CUSTOMER: &[u8] = b"\0customer";
+
 /// Status codes of RFC 6926 §6.2.2.
 const MALFORMED_QUERY: u8 = 3;
 const NOT_ALLOWED: u8 = 4;
@@ -212,20 +216,36 @@ fn an_end_of_a_lease_is_a_change_too() -> Result<()> {
 // proves [B-21]
 // proves [B-22]
 #[test]
-fn the_one_vpn_there_is_answers_for_itself_and_for_all_and_no_other() -> Result<()> {
+fn a_vpn_answers_for_itself_and_every_one_for_all() -> Result<()> {
     let site = site()?;
-    let client = client();
-    let address = client.obtain(&site.first_link()?)?.yiaddr;
-    let ask = |vpn: &[u8]| {
-        site.ask(Framing::Two, &bulk_query(&Key::Mac(client.mac)).with(option::VPN_ID, vpn))
+    let relay = site.first_link()?;
+    let here = client();
+    let words = here.relay_agent.clone().unwrap_or_default();
+    let words = [words, sub_option(VSS, CUSTOMER)].concat();
+    let there = Client { relay_agent: Some(words), ..here.clone() };
+    // The customer has the addresses of the first link, too; what they are is nobody's business here.
+    let (address, customers) = (here.obtain(&relay)?.yiaddr, there.obtain(&relay)?.yiaddr);
+    let ask = |vpn: Option<&[u8]>| -> Result<Vec<(Ipv4Addr, Option<Vec<u8>>)>> {
+        let query = bulk_query(&Key::Mac(here.mac));
+        let query = vpn.iter().fold(query, |query, vpn| query.with(option::VPN_ID, *vpn));
+        let messages = site.ask(Framing::Two, &query)?;
+        let (done, told) = messages.split_last().context("no end")?;
+        ensure!(done.kind() == kind::LEASEQUERYDONE, "{messages:?}");
+        Ok(told.iter().map(|message| (message.ciaddr, message.option(option::VPN_ID))).collect())
     };
-    for vpn in [[254], [255]] {
-        let messages = ask(&vpn)?;
-        ensure!(addresses(&messages) == [address], "{vpn:?}: {messages:?}");
-        let told = messages.iter().any(|message| message.option(option::VPN_ID).is_some());
-        ensure!(!told, "the default VPN has no name: {messages:?}");
+    let (global, customer) = ((address, None), (customers, Some(CUSTOMER.to_vec())));
+    for vpn in [None, Some(&[255][..])] {
+        let told = ask(vpn)?;
+        ensure!(told == [global.clone()], "{vpn:?}: {told:?}");
     }
-    let messages = ask(b"\0another")?;
-    ensure!(kinds(&messages) == [kind::LEASEQUERYDONE], "{messages:?}");
+    let told = ask(Some(CUSTOMER))?;
+    ensure!(told == [customer.clone()], "{told:?}");
+    let told = ask(Some(b"\0another"))?;
+    ensure!(told.is_empty(), "{told:?}");
+    let mut told = ask(Some(&[254]))?;
+    let mut both = [global, customer];
+    told.sort();
+    both.sort();
+    ensure!(told == both, "{told:?}");
     Ok(())
 }

@@ -7,8 +7,7 @@ use super::Applying;
 use crate::BindingState;
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
-use crate::{AddressRange, Globals, Holder, MemberId, Reservation, Settings};
-use std::net::Ipv4Addr;
+use crate::{Globals, Holder, MemberId, Reservation, Settings, VpnAddress, VpnRange};
 
 /// What the settings say of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,36 +21,43 @@ pub(crate) enum Kind {
 }
 
 /// Cuts a range into parts of one kind each, in order.
-pub(crate) fn parts(settings: &Settings, range: AddressRange) -> Vec<(AddressRange, Kind)> {
+pub(crate) fn parts(settings: &Settings, range: VpnRange) -> Vec<(VpnRange, Kind)> {
     let (mut next, last) = (u64::from(u32::from(range.first)), u64::from(u32::from(range.last)));
     let mut parts = Vec::new();
     let mut push = |first: u64, last: u64, kind| {
         if first <= last {
             // Both lie inside `range`, so they fit in 32 bits.
-            let part = AddressRange { first: (first as u32).into(), last: (last as u32).into() };
-            parts.push((part, kind));
+            parts.push((range.part((first as u32).into(), (last as u32).into()), kind));
         }
     };
     for pool in settings.pools_near(range).filter_map(|pool| pool.intersection(&range)) {
-        push_between(settings, next, u64::from(u32::from(pool.first)), Kind::Outside, &mut push);
+        push_between(
+            settings,
+            range,
+            next,
+            u64::from(u32::from(pool.first)),
+            Kind::Outside,
+            &mut push,
+        );
         let end = u64::from(u32::from(pool.last));
-        push_between(settings, u32::from(pool.first).into(), end + 1, Kind::Pool, &mut push);
+        push_between(settings, range, u32::from(pool.first).into(), end + 1, Kind::Pool, &mut push);
         next = end + 1;
     }
-    push_between(settings, next, last + 1, Kind::Outside, &mut push);
+    push_between(settings, range, next, last + 1, Kind::Outside, &mut push);
     parts
 }
 
-/// The parts of `[first, end)`, which is of `kind` but for the reservations in it.
+/// The parts of `[first, end)` of `range`, which is of `kind` but for the reservations in it.
 fn push_between(
     settings: &Settings,
+    range: VpnRange,
     first: u64,
     end: u64,
     kind: Kind,
     push: &mut impl FnMut(u64, u64, Kind),
 ) {
     let mut next = first;
-    for reserved in reserved_within(settings, first, end) {
+    for reserved in reserved_within(settings, range, first, end) {
         if reserved > next {
             push(next, reserved - 1, kind);
         }
@@ -63,14 +69,17 @@ fn push_between(
     }
 }
 
-fn reserved_within(settings: &Settings, first: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
-    // Both lie inside a range, the end one behind it, so 32 bits are enough; of nothing there is nothing.
-    let range = (first < end)
-        .then(|| AddressRange { first: (first as u32).into(), last: ((end - 1) as u32).into() });
-    range
-        .into_iter()
+fn reserved_within(
+    settings: &Settings,
+    range: VpnRange,
+    first: u64,
+    end: u64,
+) -> impl Iterator<Item = u64> + '_ {
+    // Both lie inside `range`, the end one behind it, so 32 bits are enough; of nothing there is nothing.
+    let part = (first < end).then(|| range.part((first as u32).into(), ((end - 1) as u32).into()));
+    part.into_iter()
         .flat_map(|range| settings.reserved_in(range))
-        .map(|address| u64::from(u32::from(address)))
+        .map(|address| u64::from(u32::from(address.ip)))
 }
 
 /// Puts new settings in force.
@@ -82,7 +91,16 @@ pub(super) fn configure<T: LedgerTable>(applying: &mut Applying<'_, T>, mut sett
         settings.mclt_seconds.max(settings.mclt_max_seconds).max(before.mclt_max_seconds);
     let ended = reservations_that_end(before, &settings);
     let retired = pool_parts_that_end(before, &settings);
-    applying.table.globals_mut().settings = settings;
+    let globals = applying.table.globals_mut();
+    for vpn in settings.subnets.iter().map(|subnet| &subnet.vpn) {
+        // In place of one of the same number that was configured before, if there was one.
+        if let Some(identifier) = vpn.identifier()
+            && globals.vpn_identifier(vpn.number()) != Some(identifier)
+        {
+            globals.vpns.insert(vpn.number(), identifier.into());
+        }
+    }
+    globals.settings = settings;
     for address in ended {
         end_reservation(applying, address);
     }
@@ -94,14 +112,15 @@ pub(super) fn configure<T: LedgerTable>(applying: &mut Applying<'_, T>, mut sett
 }
 
 /// Reservations that are gone or now name another client.
-fn reservations_that_end(before: &Settings, after: &Settings) -> Vec<Ipv4Addr> {
-    let stays = |known: &Reservation| {
-        after.reservation_of(known.address).is_some_and(|r| r.key == known.key)
+fn reservations_that_end(before: &Settings, after: &Settings) -> Vec<VpnAddress> {
+    let stays = |address: VpnAddress, known: &Reservation| {
+        after.reservation_of(address).is_some_and(|r| r.key == known.key)
     };
-    before.reservations().filter(|known| !stays(known)).map(|known| known.address).collect()
+    let ended = before.reservations().filter(|(address, known)| !stays(*address, known));
+    ended.map(|(address, _)| address).collect()
 }
 
-fn pool_parts_that_end(before: &Settings, after: &Settings) -> Vec<AddressRange> {
+fn pool_parts_that_end(before: &Settings, after: &Settings) -> Vec<VpnRange> {
     let mut ended = Vec::new();
     for pool in before.pools() {
         let gone = parts(after, pool).into_iter().filter(|(_, kind)| *kind == Kind::Outside);
@@ -112,19 +131,19 @@ fn pool_parts_that_end(before: &Settings, after: &Settings) -> Vec<AddressRange>
 
 // [AV-Q5] A reservation that is taken away is an end and waits as in AV-Q4, also if nobody uses it now: a
 // member without contact may still give it to its old client.
-fn end_reservation<T: LedgerTable>(applying: &mut Applying<'_, T>, address: Ipv4Addr) {
+fn end_reservation<T: LedgerTable>(applying: &mut Applying<'_, T>, address: VpnAddress) {
     let _ = applying.reset(address);
     let holder = Holder::Disowned { last: None, index: applying.index };
-    let one = AddressRange { first: address, last: address };
+    let one = VpnRange::one(address);
     applying.table.globals_mut().holders.set(one, Some(holder));
 }
 
 /// A range that is in no pool any more: its promises end, and nobody owns it once everybody knows.
-fn retire<T: LedgerTable>(applying: &mut Applying<'_, T>, range: AddressRange) {
-    let active: Vec<Ipv4Addr> = applying
+fn retire<T: LedgerTable>(applying: &mut Applying<'_, T>, range: VpnRange) {
+    let active: Vec<VpnAddress> = applying
         .table
-        .bindings_from(range.first)
-        .take_while(|binding| binding.address <= range.last)
+        .bindings_from(range.first_address())
+        .take_while(|binding| binding.address <= range.last_address())
         .filter(|binding| binding.state == BindingState::Active)
         .map(|binding| binding.address)
         .collect();
@@ -140,10 +159,10 @@ fn set_aside_new_reservations<T: LedgerTable>(applying: &mut Applying<'_, T>) {
     let reserved: Vec<_> = globals
         .settings
         .reservations()
-        .map(|r| (r.address, globals.holders.holder(r.address)))
+        .map(|(address, _)| (address, globals.holders.holder(address)))
         .collect();
     for (address, holder) in reserved {
-        let one = AddressRange { first: address, last: address };
+        let one = VpnRange::one(address);
         match holder {
             // Nobody can have promised it: it was in no pool and not reserved.
             None => {
@@ -161,7 +180,7 @@ fn set_aside_new_reservations<T: LedgerTable>(applying: &mut Applying<'_, T>) {
 
 fn disown_whatever_the_holder<T: LedgerTable>(
     applying: &mut Applying<'_, T>,
-    range: AddressRange,
+    range: VpnRange,
     which: impl Fn(Holder) -> bool,
 ) {
     let index = applying.index;
@@ -186,7 +205,7 @@ pub(super) fn adopt_pools<T: LedgerTable>(applying: &mut Applying<'_, T>) {
     if servers.is_empty() {
         return;
     }
-    let orphans: Vec<AddressRange> = globals
+    let orphans: Vec<VpnRange> = globals
         .settings
         .pools()
         .flat_map(|pool| parts(&globals.settings, pool))
@@ -198,14 +217,14 @@ pub(super) fn adopt_pools<T: LedgerTable>(applying: &mut Applying<'_, T>) {
     }
 }
 
-fn without_holder(globals: &Globals, range: AddressRange) -> Vec<AddressRange> {
+fn without_holder(globals: &Globals, range: VpnRange) -> Vec<VpnRange> {
     let mut gaps = Vec::new();
     let mut next = u64::from(u32::from(range.first));
     let mut gap = |first: u64, end: u64| {
         if first < end {
             // Inside `range`, so 32 bits are enough.
             let (first, last) = (first as u32, (end - 1) as u32);
-            gaps.push(AddressRange { first: first.into(), last: last.into() });
+            gaps.push(range.part(first.into(), last.into()));
         }
     };
     for (part, _) in globals.holders.within(range) {
@@ -218,7 +237,7 @@ fn without_holder(globals: &Globals, range: AddressRange) -> Vec<AddressRange> {
 
 fn share_out<T: LedgerTable>(
     applying: &mut Applying<'_, T>,
-    range: AddressRange,
+    range: VpnRange,
     servers: &[MemberId],
 ) {
     let (first, size) = (u64::from(u32::from(range.first)), range.size());
@@ -228,7 +247,7 @@ fn share_out<T: LedgerTable>(
         let (from, to) = (first + size * position / shares, first + size * (position + 1) / shares);
         if from < to {
             // Inside `range`, so 32 bits are enough.
-            let part = AddressRange { first: (from as u32).into(), last: ((to - 1) as u32).into() };
+            let part = range.part((from as u32).into(), ((to - 1) as u32).into());
             applying.table.globals_mut().holders.set(part, Some(Holder::Owned(*server)));
         }
     }

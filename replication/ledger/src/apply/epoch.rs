@@ -5,8 +5,8 @@ use crate::partner_down::{lease_seconds_max, promised_in_this_epoch, renews_only
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
 use crate::{
-    AddressRange, Assertion, Binding, BindingState, Globals, Holder, Lost, MemberId, Outcome,
-    PartnerDown, Refusal, Role, Version, waits_for_unseen,
+    Assertion, Binding, BindingState, Globals, Holder, Lost, MemberId, Outcome, PartnerDown,
+    Refusal, Role, Version, VpnRange, waits_for_unseen,
 };
 
 /// Whether the client that has this binding, or had it last, may have it still.
@@ -72,9 +72,9 @@ impl<T: LedgerTable> Applying<'_, T> {
     }
 
     /// Nobody's until everybody who might have owned it is over.
-    fn set_aside(&mut self, range: AddressRange) {
+    fn set_aside(&mut self, range: VpnRange) {
         let holder = Holder::Disowned { last: None, index: self.index };
-        let parts: Vec<AddressRange> =
+        let parts: Vec<VpnRange> =
             self.table.globals().holders.within(range).map(|(part, _)| part).collect();
         for part in parts {
             self.table.globals_mut().holders.set(part, Some(holder));

@@ -2,7 +2,7 @@ use crate::{
     AddressRange, Batch, Bind, BindingState, ClientKey, Command, HardwareAddress, JournalKind,
     JournalRecord, LedgerView, MapTable, MemberId, Merged, NameWish, Naming, Octets, Outcome,
     Parcel, Prefix, Refusal, Reservation, ReservationKey, Role, Session, Settings, Stamp, Subnet,
-    Timestamp, apply, invariants,
+    Timestamp, Vpn, VpnAddress, VpnRange, apply, invariants,
 };
 use std::net::Ipv4Addr;
 
@@ -10,8 +10,13 @@ const A: MemberId = MemberId(1);
 const B: MemberId = MemberId(2);
 const NOW: u64 = 1_000_000;
 
-fn ip(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, last)
+fn ip(last: u8) -> VpnAddress {
+    VpnAddress::global(Ipv4Addr::new(10, 0, 0, last))
+}
+
+/// A VPN with the same pool and the same owners.
+fn red() -> Vpn {
+    Vpn::named(b"\0red"[..].into())
 }
 
 fn hardware(client: u8) -> HardwareAddress {
@@ -93,11 +98,12 @@ impl Cluster {
 
 fn settings() -> Settings {
     let subnet = Subnet {
-        pools: vec![AddressRange { first: ip(1), last: ip(8) }],
-        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9))],
-        ..Subnet::new(Prefix { address: ip(0), len: 24 })
+        pools: vec![AddressRange { first: ip(1).ip, last: ip(8).ip }],
+        reservations: vec![Reservation::new(ReservationKey::Hardware(hardware(42)), ip(9).ip)],
+        ..Subnet::new(Prefix { address: ip(0).ip, len: 24 })
     };
-    Settings { subnets: vec![subnet], ..Settings::default() }
+    let of_red = Subnet { vpn: red(), ..subnet.clone() };
+    Settings { subnets: vec![subnet, of_red], ..Settings::default() }
 }
 
 /// A promise by A, made 100 s from the start, for as long as it says from the start on.
@@ -168,7 +174,10 @@ fn every_row_of_the_merge_table() {
     // Free and its own; disowned and not granted; reserved for that client, or until a moment ago.
     check(nothing, 2, 5, 9000, Merged::Active, Some((Active, 5, 9000)));
     let disowned: Prepare = |cluster| {
-        cluster.commit(A, Command::Disown { first: ip(2), last: ip(3) });
+        cluster.commit(
+            A,
+            Command::Disown { range: VpnRange { last: ip(3).ip, ..VpnRange::one(ip(2)) } },
+        );
     };
     check(disowned, 2, 5, 9000, Merged::Active, Some((Active, 5, 9000)));
     check(nothing, 9, 42, 9000, Merged::Active, Some((Active, 42, 9000)));
@@ -266,4 +275,22 @@ fn a_conflict_is_kept_with_both_promises() {
     let globals = cluster.table.globals();
     assert_eq!(globals.conflict_events.len(), crate::CONFLICTS_LEN_MAX);
     assert_eq!(globals.conflicts, crate::CONFLICTS_LEN_MAX as u64 + 1);
+}
+
+#[test]
+fn a_promise_of_another_vpn_meets_nobody_here() {
+    let mut cluster = Cluster::new();
+    let address = VpnAddress { vpn: red().number(), ..ip(1) };
+    let record = JournalRecord { address, base_index: 0, ..promise(&cluster, A, 1, 5, 9000) };
+    let here = cluster.shown(1);
+    assert_eq!(cluster.merge(record), Merged::Active);
+    assert_eq!(cluster.shown(1), here, "client 1 keeps it");
+    let there = cluster.table.binding(address).map(|b| (b.state, b.client.clone()));
+    assert_eq!(there, Some((BindingState::Active, client(5))));
+    let base_index = cluster.table.binding(address).map_or(0, |b| b.changed_index);
+    let kind = JournalKind::Release;
+    let record = JournalRecord { address, base_index, kind, ..promise(&cluster, A, 1, 5, 9000) };
+    assert_eq!(cluster.merge(record), Merged::Ended);
+    assert_eq!(cluster.shown(1), here);
+    assert_eq!(cluster.table.globals().conflicts, 0);
 }

@@ -4,12 +4,11 @@ use super::Applying;
 use crate::names::{concluded, wished};
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerTable;
-use crate::{ClientKey, ClientNaming, NameVerdict, NameWish, Outcome};
-use std::net::Ipv4Addr;
+use crate::{ClientKey, ClientNaming, NameVerdict, NameWish, Outcome, VpnAddress};
 
 impl<T: LedgerTable> Applying<'_, T> {
     /// A promise to this client stands and says this of names.
-    pub(super) fn wish_names(&mut self, address: Ipv4Addr, client: &ClientKey, wish: NameWish) {
+    pub(super) fn wish_names(&mut self, address: VpnAddress, client: &ClientKey, wish: NameWish) {
         let known = self.table.names().get(address);
         let wanted = match wish {
             NameWish::Unsaid => {
@@ -33,7 +32,7 @@ impl<T: LedgerTable> Applying<'_, T> {
 
     /// The promise of this address is over.
     // [O-58] What was added for it is to go, however it ended; a DHCPDISCOVER proposes nothing and so adds nothing.
-    pub(super) fn end_names(&mut self, address: Ipv4Addr) {
+    pub(super) fn end_names(&mut self, address: VpnAddress) {
         if is_broken(Tooth::NamesStay) {
             return;
         }
@@ -47,7 +46,7 @@ impl<T: LedgerTable> Applying<'_, T> {
     /// Nothing changes if a newer promise or end wants something else by now: what was told to DNS still stands in the entry.
     pub(super) fn conclude_names(
         &mut self,
-        address: Ipv4Addr,
+        address: VpnAddress,
         serial: u64,
         verdict: NameVerdict,
         again_seconds: u32,

@@ -2,8 +2,11 @@ use super::*;
 use crate::planning::DrainLeft;
 use crate::{
     HardwareAddress, LedgerView, MapTable, NameWish, Prefix, Reservation, ReservationKey, Subnet,
-    Timestamp, Version, invariants, planning,
+    Timestamp, Version, Vpn, VpnNumber, invariants, planning,
 };
+use std::collections::BTreeMap;
+
+mod vpns;
 
 const A: MemberId = MemberId(1);
 const B: MemberId = MemberId(2);
@@ -83,8 +86,24 @@ impl Cluster {
     }
 }
 
-fn ip(text: &str) -> Ipv4Addr {
-    text.parse().expect("an address")
+/// An address; `10.0.0.1%red` is of the VPN of this name.
+fn ip(text: &str) -> VpnAddress {
+    let (ip, vpn) = match text.split_once('%') {
+        Some((ip, name)) => (ip, vpn(name)),
+        None => (text, Vpn::GLOBAL),
+    };
+    VpnAddress { vpn: vpn.number(), ip: ip.parse().expect("an address") }
+}
+
+fn vpn(name: &str) -> Vpn {
+    Vpn::named([&[0], name.as_bytes()].concat().into())
+}
+
+/// Addresses of one VPN.
+fn range(first: &str, last: &str) -> VpnRange {
+    let (first, last) = (ip(first), ip(last));
+    assert_eq!(first.vpn, last.vpn);
+    VpnRange { vpn: first.vpn, first: first.ip, last: last.ip }
 }
 
 fn hardware(client: u8) -> HardwareAddress {
@@ -114,20 +133,30 @@ fn bind_by(address: &str, number: u8, reservation: Option<ReservationKey>) -> Co
     }))
 }
 
+/// One subnet, 10.0.0.0/24, in every VPN that is named.
 fn settings(pools: &[&str], reservations: &[(&str, u8)]) -> Settings {
-    let pools = pools.iter().map(|pool| {
+    let names = pools.iter().copied().chain(reservations.iter().map(|(text, _)| *text));
+    let vpns = names.map(|text| text.split_once('%').map_or(Vpn::GLOBAL, |(_, name)| vpn(name)));
+    let prefix = Prefix { address: [10, 0, 0, 0].into(), len: 24 };
+    let mut subnets: BTreeMap<VpnNumber, Subnet> = vpns
+        .chain([Vpn::GLOBAL])
+        .map(|vpn| (vpn.number(), Subnet { vpn, ..Subnet::new(prefix) }))
+        .collect();
+    for pool in pools {
+        let (pool, vpn) = pool.split_once('%').map_or((*pool, ""), |(pool, name)| (pool, name));
         let (first, last) = pool.split_once('-').expect("a range");
-        AddressRange { first: ip(first), last: ip(last) }
-    });
-    let reservations = reservations.iter().map(|(address, number)| {
-        Reservation::new(ReservationKey::Hardware(hardware(*number)), ip(address))
-    });
-    let subnet = Subnet {
-        pools: pools.collect(),
-        reservations: reservations.collect(),
-        ..Subnet::new(Prefix { address: ip("10.0.0.0"), len: 24 })
-    };
-    Settings { subnets: vec![subnet], ..Settings::default() }
+        let of_vpn = |ip: &str| if vpn.is_empty() { ip.into() } else { format!("{ip}%{vpn}") };
+        let range = range(&of_vpn(first), &of_vpn(last));
+        let subnet = subnets.get_mut(&range.vpn).expect("made above");
+        subnet.pools.push(range.addresses());
+    }
+    for (address, number) in reservations {
+        let address = ip(address);
+        let key = ReservationKey::Hardware(hardware(*number));
+        let subnet = subnets.get_mut(&address.vpn).expect("made above");
+        subnet.reservations.push(Reservation::new(key, address.ip));
+    }
+    Settings { subnets: subnets.into_values().collect(), ..Settings::default() }
 }
 
 fn is_bound(outcome: Outcome) -> bool {
@@ -307,11 +336,11 @@ fn a_reset_address_waits_until_its_client_cannot_believe_in_it_any_more() {
 #[test]
 fn free_space_moves_in_two_steps() {
     let mut cluster = Cluster::new();
-    let disown = Command::Disown { first: ip("10.0.0.3"), last: ip("10.0.0.4") };
+    let disown = Command::Disown { range: range("10.0.0.3", "10.0.0.4") };
     assert_eq!(cluster.command(B, disown.clone()), refused(Refusal::NotOwner));
     cluster.done(A, disown);
     assert_eq!(cluster.bind(A, "10.0.0.3", 1), refused(Refusal::Disowned));
-    let grant = Command::Grant { first: ip("10.0.0.3"), last: ip("10.0.0.4"), owner: Some(B) };
+    let grant = Command::Grant { range: range("10.0.0.3", "10.0.0.4"), owner: Some(B) };
     assert_eq!(cluster.command(W, grant.clone()), refused(Refusal::NotSettled));
     cluster.settle(&[B]);
     assert_eq!(cluster.command(W, grant.clone()), refused(Refusal::NotSettled));
@@ -325,21 +354,21 @@ fn free_space_moves_in_two_steps() {
 #[test]
 fn a_server_that_runs_low_gets_half_of_the_difference() {
     let mut cluster = Cluster::new();
-    let pool = AddressRange { first: ip("10.0.0.1"), last: ip("10.0.0.8") };
+    let pool = range("10.0.0.1", "10.0.0.8");
     for (address, number) in [("10.0.0.5", 5), ("10.0.0.6", 6), ("10.0.0.7", 7)] {
         assert!(is_bound(cluster.bind(B, address, number)));
     }
     let count =
         |cluster: &Cluster| (cluster.table.free_count(A, pool), cluster.table.free_count(B, pool));
     assert_eq!(count(&cluster), (4, 1));
-    let held_in = |range: AddressRange| -> Vec<Ipv4Addr> {
+    let held_in = |range: VpnRange| -> Vec<VpnAddress> {
         [ip("10.0.0.4")].into_iter().filter(|held| range.contains(*held)).collect()
     };
     let plan = planning::plan_disowns(&cluster.table, A, held_in);
     assert_eq!(plan, []);
     cluster.bind(B, "10.0.0.8", 8);
     let plan = planning::plan_disowns(&cluster.table, A, held_in);
-    assert_eq!(plan, [Command::Disown { first: ip("10.0.0.3"), last: ip("10.0.0.3") }]);
+    assert_eq!(plan, [Command::Disown { range: range("10.0.0.3", "10.0.0.3") }]);
     assert_eq!(planning::plan_disowns(&cluster.table, B, held_in), []);
     for command in plan {
         cluster.done(A, command);
@@ -496,7 +525,7 @@ fn the_version_only_rises() {
 fn a_drained_server_gives_up_its_buckets_and_then_all_that_is_not_on_offer() {
     let mut cluster = Cluster::new();
     cluster.housekeeping();
-    let held_in = |range: AddressRange| -> Vec<Ipv4Addr> {
+    let held_in = |range: VpnRange| -> Vec<VpnAddress> {
         [ip("10.0.0.2")].into_iter().filter(|held| range.contains(*held)).collect()
     };
     let nothing_held = |_| Vec::new();
@@ -512,7 +541,7 @@ fn a_drained_server_gives_up_its_buckets_and_then_all_that_is_not_on_offer() {
     cluster.housekeeping();
     assert!(cluster.table.globals().gives_away(A));
     let plan = planning::plan_disowns(&cluster.table, A, held_in);
-    let disown = |first, last| Command::Disown { first: ip(first), last: ip(last) };
+    let disown = |first, last| Command::Disown { range: range(first, last) };
     assert_eq!(plan, [disown("10.0.0.1", "10.0.0.1"), disown("10.0.0.3", "10.0.0.4")]);
     for command in plan {
         cluster.done(A, command);

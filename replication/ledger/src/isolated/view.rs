@@ -3,8 +3,8 @@
 use super::{Alone, newer};
 use crate::view::LedgerView;
 use crate::{
-    AddressRange, Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
-    NameTable, Timestamp,
+    Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId, NameTable,
+    Timestamp, VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -43,7 +43,7 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
         &self.alone.globals
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Option<&Binding> {
+    fn binding(&self, address: VpnAddress) -> Option<&Binding> {
         self.alone.binding_in(self.applied, address)
     }
 
@@ -93,7 +93,7 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
 
     fn bindings_changed_after(
         &self,
-        after: (u64, Ipv4Addr),
+        after: (u64, VpnAddress),
     ) -> impl Iterator<Item = &Binding> + '_ {
         // A journaled change has no log index of its own: it shows where the record that it changed stands.
         let applied = self.applied.bindings_changed_after(after);
@@ -105,7 +105,7 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
         found.into_iter()
     }
 
-    fn bindings_from(&self, first: Ipv4Addr) -> impl Iterator<Item = &Binding> + '_ {
+    fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_ {
         let mut applied = self.applied.bindings_from(first).peekable();
         let mut journaled =
             self.alone.overlay.range(first..).map(|(_, binding)| binding).peekable();
@@ -118,19 +118,19 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
         })
     }
 
-    fn next_free(&self, owner: MemberId, range: AddressRange) -> Option<Ipv4Addr> {
+    fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
         self.free(owner, range).next()
     }
 
-    fn free_count(&self, owner: MemberId, range: AddressRange) -> u64 {
+    fn free_count(&self, owner: MemberId, range: VpnRange) -> u64 {
         self.free(owner, range).count() as u64
     }
 
-    fn due(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn due(&self, limit: usize) -> Vec<VpnAddress> {
         self.applied.due(limit)
     }
 
-    fn ended(&self, limit: usize) -> Vec<Ipv4Addr> {
+    fn ended(&self, limit: usize) -> Vec<VpnAddress> {
         self.applied.ended(limit)
     }
 
@@ -142,7 +142,7 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
         self.alone.lease_limit_seconds
     }
 
-    fn may_offer(&self, address: Ipv4Addr, client: &ClientKey, now: Timestamp) -> bool {
+    fn may_offer(&self, address: VpnAddress, client: &ClientKey, now: Timestamp) -> bool {
         let settings = &self.applied.globals().settings;
         let bounded = self.alone.bounded;
         let usable = |binding: &Binding| match binding.state {
@@ -156,18 +156,16 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
 
 impl<V: LedgerView> IsolatedView<'_, V> {
     /// Free addresses of this owner in what may be offered, from the applied state's own index.
-    fn free(&self, owner: MemberId, range: AddressRange) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    fn free(&self, owner: MemberId, range: VpnRange) -> impl Iterator<Item = VpnAddress> + '_ {
         let parts = self.alone.globals.holders.within(range);
         let owned = parts.filter(move |(_, holder)| *holder == Holder::Owned(owner));
         owned.flat_map(move |(part, _)| {
             let mut next = Some(part.first);
             std::iter::from_fn(move || {
-                let first = next?;
-                let rest = AddressRange { first, last: part.last };
-                let found = self.applied.next_free(owner, rest);
+                let found = self.applied.next_free(owner, part.part(next?, part.last));
                 next = found
-                    .filter(|found| *found < part.last)
-                    .map(|found| Ipv4Addr::from(u32::from(found) + 1));
+                    .filter(|found| found.ip < part.last)
+                    .map(|found| Ipv4Addr::from(u32::from(found.ip) + 1));
                 found
             })
             .filter(|address| self.is_free(*address))

@@ -3,12 +3,11 @@
 use crate::machine::Machine;
 use crate::oracle::{Oracle, Promise, true_millis};
 use crate::support::simulated::Draws;
-use crate::support::{FIRST, bind};
+use crate::support::{FIRST, bind, red};
 use replication_ledger::{
-    AddressRange, Bind, BindingState, ClientKey, Command, LedgerView, Mode, Outcome, Refusal,
-    Timestamp, may_bind,
+    Bind, BindingState, ClientKey, Command, LedgerView, Mode, Outcome, Refusal, Timestamp, Vpn,
+    VpnAddress, VpnRange, may_bind,
 };
-use std::net::Ipv4Addr;
 
 /// How many clients there are.
 const CLIENTS_LEN: u64 = 40;
@@ -18,25 +17,30 @@ const LEASE_SECONDS: (u32, u32) = (20, 60);
 const QUARANTINE_SECONDS: u32 = 10;
 
 pub(crate) fn key(client: u32) -> ClientKey {
-    let Command::Bind(bind) = bind(client, Ipv4Addr::UNSPECIFIED) else {
+    let Command::Bind(bind) = bind(client, VpnAddress::FIRST) else {
         unreachable!("bind makes binds")
     };
     bind.client
 }
 
-/// The pool that they live in.
-pub(crate) fn pool(len: u32) -> AddressRange {
-    AddressRange { first: FIRST.into(), last: (FIRST + len - 1).into() }
+/// The pools that they live in: of the same addresses in two VPNs, the second of so many more.
+pub(crate) fn pools(len: u32, more: u32) -> [VpnRange; 2] {
+    let of = |vpn: Vpn, len: u32| VpnRange {
+        vpn: vpn.number(),
+        first: FIRST.into(),
+        last: (FIRST + len - 1).into(),
+    };
+    [of(Vpn::GLOBAL, len), of(red(), len + more)]
 }
 
 /// All clients together.
 pub(crate) struct Clients {
     pub(crate) oracle: Oracle,
-    pub(crate) pool: AddressRange,
+    pub(crate) pools: [VpnRange; 2],
 }
 
 impl Clients {
-    /// One client does something.
+    /// One client does something in one of the VPNs. It is the same one in both.
     pub(crate) fn act(&self, draws: &mut Draws, machines: &[Machine]) {
         let servers: Vec<&Machine> = machines.iter().filter(|machine| machine.serves()).collect();
         if servers.is_empty() {
@@ -44,7 +48,8 @@ impl Clients {
         }
         let client = 1 + draws.below(CLIENTS_LEN) as u32;
         let at = servers[draws.below(servers.len() as u64) as usize];
-        let held = self.oracle.held_by(client);
+        let pool = self.pools[draws.below(2) as usize];
+        let held = self.oracle.held_by(client, pool.vpn);
         let lease =
             LEASE_SECONDS.0 + draws.below(u64::from(LEASE_SECONDS.1 - LEASE_SECONDS.0) + 1) as u32;
         match (draws.below(16), held) {
@@ -56,46 +61,19 @@ impl Clients {
             }
             // Out of the blue: safety may not hang on whoever chooses.
             (10, _) => {
-                let (at, some) = (at, self.some_address(draws));
+                let (at, some) = (at, some_address(pool, draws));
                 self.bind(at, client, some, lease);
             }
             _ => {
-                let start = self.some_address(draws);
-                if let Some(chosen) = self.choose(at, client, start) {
+                let start = some_address(pool, draws);
+                if let Some(chosen) = choose(at, client, start, pool) {
                     self.bind(at, client, chosen, lease);
                 }
             }
         }
     }
 
-    fn some_address(&self, draws: &mut Draws) -> Ipv4Addr {
-        let offset = draws.below(self.pool.size()) as u32;
-        Ipv4Addr::from(u32::from(self.pool.first) + offset)
-    }
-
-    /// The order of RFC 2131 section 4.3.1: its own address, the one that it had, a free one.
-    fn choose(&self, at: &Machine, client: u32, start: Ipv4Addr) -> Option<Ipv4Addr> {
-        let (key, me) = (key(client), at.member.member_id());
-        let now = Timestamp(at.member.wall_nanos() / 1_000_000);
-        at.member.with_view(|view| {
-            let usable = |address: &Ipv4Addr| {
-                may_bind(view, me, *address, &key, None).is_ok()
-                    && view.may_offer(*address, &key, now)
-            };
-            let newest = |active: bool| {
-                let records = view.bindings_of_client(&key);
-                let wanted =
-                    records.filter(|binding| (binding.state == BindingState::Active) == active);
-                wanted.filter(|binding| usable(&binding.address)).max_by_key(|b| b.cltt)
-            };
-            let had = newest(true).or_else(|| newest(false)).map(|binding| binding.address);
-            let late = AddressRange { first: start, last: self.pool.last };
-            let free = || view.next_free(me, late).or_else(|| view.next_free(me, self.pool));
-            had.or_else(|| free().filter(usable))
-        })
-    }
-
-    fn bind(&self, at: &Machine, client: u32, address: Ipv4Addr, lease_seconds: u32) {
+    fn bind(&self, at: &Machine, client: u32, address: VpnAddress, lease_seconds: u32) {
         let limit = at.member.with_view(|view| view.lease_limit_seconds());
         let lease_seconds = limit.map_or(lease_seconds, |limit| limit.min(lease_seconds));
         if lease_seconds == 0 {
@@ -128,7 +106,7 @@ impl Clients {
     }
 
     /// A DHCPRELEASE, or a DHCPDECLINE.
-    fn give_up(&self, at: &Machine, client: u32, address: Ipv4Addr, declines: bool) {
+    fn give_up(&self, at: &Machine, client: u32, address: VpnAddress, declines: bool) {
         self.oracle.given_up(client, address);
         let client = key(client);
         let base_index = at.member.with_view(|view| {
@@ -162,4 +140,30 @@ impl Clients {
             }
         }
     }
+}
+
+fn some_address(pool: VpnRange, draws: &mut Draws) -> VpnAddress {
+    let offset = draws.below(pool.size()) as u32;
+    pool.at((u32::from(pool.first) + offset).into())
+}
+
+/// The order of RFC 2131 section 4.3.1: its own address, the one that it had, a free one.
+fn choose(at: &Machine, client: u32, start: VpnAddress, pool: VpnRange) -> Option<VpnAddress> {
+    let (key, me) = (key(client), at.member.member_id());
+    let now = Timestamp(at.member.wall_nanos() / 1_000_000);
+    at.member.with_view(|view| {
+        let usable = |address: &VpnAddress| {
+            may_bind(view, me, *address, &key, None).is_ok() && view.may_offer(*address, &key, now)
+        };
+        let newest = |active: bool| {
+            let records = view.bindings_of_client(&key).filter(|b| b.address.vpn == pool.vpn);
+            let wanted =
+                records.filter(|binding| (binding.state == BindingState::Active) == active);
+            wanted.filter(|binding| usable(&binding.address)).max_by_key(|b| b.cltt)
+        };
+        let had = newest(true).or_else(|| newest(false)).map(|binding| binding.address);
+        let late = pool.part(start.ip, pool.last);
+        let free = || view.next_free(me, late).or_else(|| view.next_free(me, pool));
+        had.or_else(|| free().filter(usable))
+    })
 }

@@ -5,9 +5,10 @@
 
 use openraft_rt_sim::SimInstant;
 use parking_lot::Mutex;
-use replication_ledger::{BindingState, Globals, LedgerView, MapTable, Timestamp};
+use replication_ledger::{
+    BindingState, Globals, LedgerView, MapTable, Timestamp, VpnAddress, VpnNumber,
+};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// What every wall clock shows when a run begins, if it is right, in milliseconds since 1970.
@@ -23,7 +24,7 @@ pub(crate) fn true_millis() -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
     pub(crate) client: u32,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: VpnAddress,
     /// When the client asked, in true milliseconds, as all times here.
     pub(crate) asked: u64,
     /// When it was answered.
@@ -46,10 +47,10 @@ pub(crate) struct Oracle(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    running: BTreeMap<Ipv4Addr, Vec<Promise>>,
-    given_up: BTreeMap<(u32, Ipv4Addr), u64>,
+    running: BTreeMap<VpnAddress, Vec<Promise>>,
+    given_up: BTreeMap<(u32, VpnAddress), u64>,
     /// Who had each address last.
-    last: BTreeMap<Ipv4Addr, u32>,
+    last: BTreeMap<VpnAddress, u32>,
     counts: Counts,
     /// Two sides of a false assertion may promise one address to two clients.
     falsely_asserted: bool,
@@ -137,7 +138,7 @@ impl Oracle {
     }
 
     /// The client gives up what it asked for until now.
-    pub(crate) fn given_up(&self, client: u32, address: Ipv4Addr) {
+    pub(crate) fn given_up(&self, client: u32, address: VpnAddress) {
         self.note(|| format!("c{client} gives up {address}"));
         let mut state = self.0.lock();
         state.counts.given_up += 1;
@@ -146,12 +147,13 @@ impl Oracle {
         running.retain(|known| known.client != client);
     }
 
-    /// What a client believes to have.
-    pub(crate) fn held_by(&self, client: u32) -> Option<Ipv4Addr> {
+    /// What a client believes to have in a VPN.
+    pub(crate) fn held_by(&self, client: u32, vpn: VpnNumber) -> Option<VpnAddress> {
         let now = true_millis();
         let state = self.0.lock();
         let all = state.running.values().flatten();
         let theirs = all.filter(|known| known.client == client && known.over > now);
+        let theirs = theirs.filter(|known| known.address.vpn == vpn);
         theirs.max_by_key(|known| known.told).map(|known| known.address)
     }
 

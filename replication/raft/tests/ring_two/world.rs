@@ -1,16 +1,16 @@
 //! A cluster with its clients, from founding to the end, in which everything is mended and must agree.
 
-use crate::clients::{Clients, pool};
+use crate::clients::{Clients, pools};
 use crate::machine::{Machine, Surroundings};
 use crate::oracle::{Oracle, Promise};
 use crate::support::simulated::{Draws, SimCluster, address};
-use crate::support::{FIRST, PATIENCE, in_quorum, join, owned, until};
+use crate::support::{FIRST, PATIENCE, in_quorum, join, owned, red, until};
 use openraft::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 use replication_ledger::{
-    Binding, Command, LedgerView, MapTable, MemberId, Mode, Outcome, Prefix, Role, Settings, Subnet,
+    Binding, Command, LedgerView, MapTable, MemberId, Mode, Outcome, Prefix, Role, Settings,
+    Subnet, Vpn, VpnAddress, VpnRange,
 };
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -64,9 +64,9 @@ impl World {
         if clocks == Clocks::Stepped {
             oracle.allow_clock_error(AHEAD_MILLIS_MAX);
         }
-        let pool = pool(12 + draws.below(40) as u32);
-        oracle.note(|| format!("{shape:?}, clocks {clocks:?}, pool {pool}"));
-        let clients = Clients { oracle: oracle.clone(), pool };
+        let pools = pools(12 + draws.below(40) as u32, draws.below(6) as u32);
+        oracle.note(|| format!("{shape:?}, clocks {clocks:?}, pools {pools:?}"));
+        let clients = Clients { oracle: oracle.clone(), pools };
         let mut world = World {
             draws,
             oracle,
@@ -106,10 +106,15 @@ impl World {
     async fn configure(&self) {
         let first = &self.machines[0].member;
         let prefix = Prefix { address: FIRST.into(), len: 16 };
-        let subnet = Subnet { pools: vec![self.clients.pool], ..Subnet::new(prefix) };
+        let subnet = |vpn: Vpn, pool: VpnRange| Subnet {
+            pools: vec![pool.addresses()],
+            vpn,
+            ..Subnet::new(prefix)
+        };
+        let [pool, of_red] = self.clients.pools;
         let settings = Settings {
             revision: 1,
-            subnets: vec![subnet],
+            subnets: vec![subnet(Vpn::GLOBAL, pool), subnet(red(), of_red)],
             mclt_seconds: MCLT_SECONDS,
             mclt_max_seconds: MCLT_SECONDS,
             margin_seconds: MARGIN_SECONDS,
@@ -119,7 +124,7 @@ impl World {
         let outcome = first.propose(configure).await.expect("a quorum takes it");
         assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
         for server in self.machines.iter().filter(|machine| machine.role == Role::Server) {
-            until::<SimRuntime>("every server owns space", || !owned(&server.member, 1).is_empty())
+            until::<SimRuntime>("every server owns space", || owned(&server.member, 2).len() == 2)
                 .await;
         }
     }
@@ -195,7 +200,7 @@ impl World {
         }
     }
 
-    fn newest_answer(&self, address: Ipv4Addr) -> (Option<Binding>, u64) {
+    fn newest_answer(&self, address: VpnAddress) -> (Option<Binding>, u64) {
         let running = self.machines.iter().filter(|machine| machine.up);
         let answers = running.map(|machine| {
             let binding = machine.member.with_view(|view| view.binding(address).cloned());
@@ -247,9 +252,7 @@ impl World {
             let (left, right) = (pair[0].member.view(), pair[1].member.view());
             let (left, right): (&MapTable, &MapTable) = (&left, &right);
             left.globals() == right.globals()
-                && left
-                    .bindings_from(Ipv4Addr::UNSPECIFIED)
-                    .eq(right.bindings_from(Ipv4Addr::UNSPECIFIED))
+                && left.bindings_from(VpnAddress::FIRST).eq(right.bindings_from(VpnAddress::FIRST))
         })
     }
 

@@ -7,8 +7,8 @@ pub mod simulated;
 use openraft::AsyncRuntime;
 use parking_lot::Mutex;
 use replication_ledger::{
-    AddressRange, Bind, ClientKey, Command, HardwareAddress, LedgerView, MemberId, Mode, NameWish,
-    Outcome, Prefix, Role, Settings, Subnet,
+    Bind, ClientKey, Command, HardwareAddress, LedgerView, MemberId, Mode, NameWish, Outcome,
+    Prefix, Role, Settings, Subnet, Vpn, VpnAddress, VpnNumber, VpnRange,
 };
 use replication_raft::{
     Cluster, DiskLedger, Foundations, MemberOptions, ProductionCluster, ProposeError,
@@ -24,9 +24,9 @@ use storage::RocksLogStore;
 /// Longer than anything here may take on a busy machine; only a failing test waits for so long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The first address of the pool that [`configure`] makes.
+/// The first address of the pools that [`configure`] makes.
 pub const FIRST: u32 = 0x0a14_0000;
-/// Its size.
+/// Their size.
 pub const POOL_LEN: u32 = 1 << 16;
 
 pub fn options(id: u64, role: Role, listen: &str) -> MemberOptions {
@@ -98,22 +98,32 @@ pub async fn in_quorum<RT: AsyncRuntime, S: StateMachineStore>(member: &Cluster<
     assert_eq!(mode, Mode::Quorum, "{:#?}", member.status());
 }
 
-/// One subnet with one pool.
+/// A VPN in which the same addresses are leased as in the global one.
+pub fn red() -> Vpn {
+    Vpn::named(b"\0red"[..].into())
+}
+
+fn pool_of(vpn: VpnNumber) -> VpnRange {
+    VpnRange { vpn, first: FIRST.into(), last: (FIRST + POOL_LEN - 1).into() }
+}
+
+/// One subnet with one pool, in the global VPN and in [`red`].
 pub async fn configure<RT: AsyncRuntime, S: StateMachineStore>(member: &Cluster<RT, S>) {
-    let last = FIRST + POOL_LEN - 1;
-    let pool = AddressRange { first: FIRST.into(), last: last.into() };
+    let pools = [Vpn::GLOBAL, red()].map(|vpn| pool_of(vpn.number()));
     let prefix = Prefix { address: FIRST.into(), len: 16 };
-    let subnet = Subnet { pools: vec![pool], ..Subnet::new(prefix) };
-    let settings = Settings { revision: 1, subnets: vec![subnet], ..Settings::default() };
+    let subnet = Subnet { pools: vec![pools[0].addresses()], ..Subnet::new(prefix) };
+    let of_red = Subnet { vpn: red(), ..subnet.clone() };
+    let settings = Settings { revision: 1, subnets: vec![subnet, of_red], ..Settings::default() };
     let configure = Command::Configure { replaces_revision: 0, settings: Box::new(settings) };
     let outcome = member.propose(configure).await.expect("a quorum takes it");
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
     let me = member.member_id();
-    until::<RT>("owns a part of the pool", || member.view().free_count(me, pool) > 0).await;
+    let owns = |pool: &VpnRange| member.view().free_count(me, *pool) > 0;
+    until::<RT>("owns a part of both pools", || pools.iter().all(owns)).await;
 }
 
 /// A bind of some address that this member owns to the client with this number.
-pub fn bind(client: u32, address: Ipv4Addr) -> Command {
+pub fn bind(client: u32, address: VpnAddress) -> Command {
     let octets = client.to_be_bytes();
     let hardware = HardwareAddress::new(1, &[2, 0, octets[0], octets[1], octets[2], octets[3]]);
     Command::Bind(Box::new(Bind {
@@ -130,24 +140,26 @@ pub fn bind(client: u32, address: Ipv4Addr) -> Command {
     }))
 }
 
-/// Addresses that this member owns, ascending.
+/// Addresses that this member owns, ascending: as many of the global VPN as of [`red`], which are the same ones, or one more.
 pub fn owned<RT: AsyncRuntime, S: StateMachineStore>(
     member: &Cluster<RT, S>,
     count: usize,
-) -> Vec<Ipv4Addr> {
+) -> Vec<VpnAddress> {
     let view = member.view();
     let me = replication_ledger::Holder::Owned(member.member_id());
-    let last = FIRST + POOL_LEN - 1;
-    let pool = AddressRange { first: FIRST.into(), last: last.into() };
-    let parts = view.globals().holders.within(pool).filter(|(_, holder)| *holder == me);
-    let addresses = parts.flat_map(|(part, _)| u32::from(part.first)..=u32::from(part.last));
-    let free = addresses.map(Ipv4Addr::from).filter(|address| view.is_free(*address));
-    free.take(count).collect()
+    let of = |vpn: VpnNumber, count: usize| -> Vec<VpnAddress> {
+        let parts = view.globals().holders.within(pool_of(vpn)).filter(|(_, holder)| *holder == me);
+        let addresses = parts.flat_map(|(part, _)| u32::from(part.first)..=u32::from(part.last));
+        let addresses = addresses.map(|ip| VpnAddress { vpn, ip: ip.into() });
+        addresses.filter(|address| view.is_free(*address)).take(count).collect()
+    };
+    let (global, red) = (count.div_ceil(2), count / 2);
+    [of(VpnNumber::GLOBAL, global), of(self::red().number(), red)].concat()
 }
 
 /// What was told to clients: the address of each client that got one.
 #[derive(Clone, Default)]
-pub struct Told(Arc<Mutex<BTreeMap<u32, Ipv4Addr>>>);
+pub struct Told(Arc<Mutex<BTreeMap<u32, VpnAddress>>>);
 
 impl Told {
     pub fn count(&self) -> usize {
@@ -159,7 +171,7 @@ impl Told {
         &self,
         member: &Cluster<RT, S>,
         client: u32,
-        address: Ipv4Addr,
+        address: VpnAddress,
         after: impl FnOnce(Result<Outcome, ProposeError>) + Send + 'static,
     ) {
         let told = self.clone();
@@ -177,10 +189,10 @@ impl Told {
     pub fn missing_at<RT: AsyncRuntime, S: StateMachineStore>(
         &self,
         member: &Cluster<RT, S>,
-    ) -> Vec<(u32, Ipv4Addr)> {
+    ) -> Vec<(u32, VpnAddress)> {
         let view = member.view();
         let told = self.0.lock();
-        let is_missing = |(client, address): &(&u32, &Ipv4Addr)| {
+        let is_missing = |(client, address): &(&u32, &VpnAddress)| {
             let Command::Bind(expected) = bind(**client, **address) else { return true };
             view.binding(**address).is_none_or(|binding| binding.client != expected.client)
         };

@@ -22,9 +22,9 @@ use super::bulk_query::Now;
 use super::bulk_rfc6926::{about, base_time, heading, status};
 use super::cursor::Found;
 use super::dhcp_state::{Standing, of_holder};
-use replication_ledger::{ActiveLeasequerySettings, LedgerView, Timestamp};
+use super::scope::Scope;
+use replication_ledger::{ActiveLeasequerySettings, LedgerView, Timestamp, VpnAddress};
 use server_wire::{Message, MessageType, OptionCode, StatusCode};
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// Records looked at in one step; most are not told while catching up.
@@ -35,7 +35,8 @@ const STEP_LEN: usize = 512;
 pub(crate) struct ActiveQuery {
     form: Form,
     /// The newest change that was looked at.
-    after: (u64, Ipv4Addr),
+    after: (u64, VpnAddress),
+    scope: Scope,
     catch_up: Option<CatchUp>,
     is_first: bool,
     /// When a message was written last (uptime).
@@ -94,11 +95,20 @@ pub(crate) fn permit(
     }
 }
 
-/// Reads a DHCPACTIVELEASEQUERY: its query-start-time.
+/// What a DHCPACTIVELEASEQUERY asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActiveQuestion {
+    /// query-start-time, seconds since 1970.
+    pub(crate) start: Option<u32>,
+    /// In which VPN; RFC 7724 does not say, so it is as in RFC 6926 section 7.2.
+    pub(crate) scope: Scope,
+}
+
+/// Reads a DHCPACTIVELEASEQUERY.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn read(message: &Message<'_>) -> Result<Option<u32>, Refused> {
+pub(crate) fn read(message: &Message<'_>) -> Result<ActiveQuestion, Refused> {
     let malformed = |message| Err(Refused { code: StatusCode::MalformedQuery, message });
     // It has no end.
     if message.option(OptionCode::QUERY_END_TIME).is_some() {
@@ -112,23 +122,27 @@ pub(crate) fn read(message: &Message<'_>) -> Result<Option<u32>, Refused> {
     if has_key {
         return malformed("a key in an active leasequery");
     }
-    Ok(message.u32_option(OptionCode::QUERY_START_TIME))
+    let Some(scope) = Scope::of(message) else {
+        return malformed("option 221 of a type that nobody has assigned");
+    };
+    Ok(ActiveQuestion { start: message.u32_option(OptionCode::QUERY_START_TIME), scope })
 }
 
 impl ActiveQuery {
     /// Begins to answer; says at once if the history does not reach back.
     pub(crate) fn begin<V: LedgerView>(
         form: Form,
-        query_start_time: Option<u32>,
+        question: ActiveQuestion,
         (view, now): (&V, Now),
         uptime: Duration,
         out: &mut Vec<u8>,
     ) -> ActiveQuery {
         let applied = view.globals().applied_index;
-        let end = (applied, Ipv4Addr::BROADCAST);
-        let (after, catch_up) = (end, None);
-        let mut query = ActiveQuery { form, after, catch_up, is_first: true, spoken_at: uptime };
-        let Some(seconds) = query_start_time else { return query };
+        let end = (applied, VpnAddress::LAST);
+        let (after, catch_up, scope) = (end, None, question.scope);
+        let is_first = true;
+        let mut query = ActiveQuery { form, after, scope, catch_up, is_first, spoken_at: uptime };
+        let Some(seconds) = question.start else { return query };
         let settings = &view.globals().settings;
         let history = u64::from(settings.leasequery.active.history_seconds);
         // Bounded by what is configured.
@@ -138,7 +152,7 @@ impl ActiveQuery {
             return query;
         }
         let from = u64::from(seconds).saturating_sub(u64::from(settings.margin_seconds));
-        query.after = (0, Ipv4Addr::UNSPECIFIED);
+        query.after = (0, VpnAddress::FIRST);
         query.catch_up = Some(CatchUp { until: applied, from: Timestamp::from_seconds(from) });
         query
     }
@@ -169,6 +183,9 @@ impl ActiveQuery {
             }
             looked_at += 1;
             self.after = (binding.changed_index, binding.address);
+            if !self.scope.holds(binding.address.vpn) {
+                continue;
+            }
             let free = of_holder(view.globals().holders.holder(binding.address), now.me.id);
             // As it stands now, whatever it passed through.
             let standing = Standing::of(Some(binding), free, now.me.id, desk.now);

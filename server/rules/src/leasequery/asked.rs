@@ -1,8 +1,10 @@
 //! What a bulk query asks, in words that both dialects share, and how it can fail.
 
-use replication_ledger::{Binding, BindingKey, HardwareAddress, LeasequeryKind, Timestamp};
+use super::scope::Scope;
+use replication_ledger::{
+    Binding, BindingKey, HardwareAddress, LeasequeryKind, Timestamp, VpnAddress,
+};
 use server_wire::{Message, OptionCode, SubOptionCode};
-use std::net::Ipv4Addr;
 
 /// What a bulk query asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub(crate) struct Question {
     pub(crate) kind: LeasequeryKind,
     /// For which addresses.
     pub(crate) target: Target,
+    /// In which VPN.
+    pub(crate) scope: Scope,
     /// When they have to have changed; always open in the draft.
     pub(crate) window: Window,
 }
@@ -19,13 +23,11 @@ pub(crate) struct Question {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// This one.
-    Address(Ipv4Addr),
+    Address(VpnAddress),
     /// Those whose clients have this key.
     Key(BindingKey),
     /// Every configured one.
     Everything,
-    /// None: what is asked for is certain to have none.
-    Nothing,
 }
 
 /// Why a query gets no answer, or not all of it. The dialects number these differently (RFC 6926 section 6.2.2, the draft

@@ -6,8 +6,9 @@
 use super::asked::{Failure, Keys, Question, RelayWords, Target, Window};
 use super::bulk_message::{Desk, Form, Heading, Remark};
 use super::cursor::Found;
+use super::scope::Scope;
 use super::told::is_leased;
-use replication_ledger::{DraftNumbers, LeasequeryKind};
+use replication_ledger::{DraftNumbers, LeasequeryKind, VpnAddress};
 use server_wire::{DraftStatus, DraftStatusCode, Message, MessageType, OptionCode};
 
 /// What stands in for an answer when there is no binding to tell.
@@ -28,14 +29,17 @@ pub(crate) fn read(message: &Message<'_>) -> Result<Question, Failure> {
     let mut keys = Keys::of(message);
     let ciaddr = message.header.ciaddr;
     if !ciaddr.is_unspecified() {
-        keys.found.push((LeasequeryKind::Ip, Target::Address(ciaddr)));
+        keys.found.push((LeasequeryKind::Ip, Target::Address(VpnAddress::global(ciaddr))));
     }
     // [D-22] Two keys, half a key, or an option 82 that holds more than its key.
     if keys.broken_hardware || keys.found.len() > 1 || keys.relay == RelayWords::Other {
         return Err(Failure::Malformed);
     }
     match keys.found.pop() {
-        Some((kind, target)) => Ok(Question { kind, target, window: Window::default() }),
+        // The draft knows no VPN but the global one.
+        Some((kind, target)) => {
+            Ok(Question { kind, target, scope: Scope::GLOBAL, window: Window::default() })
+        }
         // One sub-option that is no key: a kind of query that some other document may know.
         None if keys.relay == RelayWords::One => Err(Failure::UnknownQueryType),
         None => Err(Failure::Malformed),

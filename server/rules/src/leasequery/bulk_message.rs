@@ -3,7 +3,7 @@
 use super::dhcp_state::Standing;
 use super::requested::Requested;
 use super::told::{self, Ends, Telling, ToldOptions};
-use replication_ledger::{Binding, LedgerView, MemberId, Settings, Timestamp};
+use replication_ledger::{Binding, Globals, LedgerView, MemberId, Timestamp, VpnAddress};
 use server_wire::options::o156_dhcp_state::DATA_SOURCE_REMOTE;
 use server_wire::{
     Framing, Header, MESSAGE_LEN_MAX, Message, MessageWriter, NotWritten, Op, OptionCode,
@@ -31,7 +31,7 @@ pub(crate) struct Form {
 /// What messages are written from at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Desk<'v> {
-    settings: &'v Settings,
+    globals: &'v Globals,
     told: ToldOptions,
     /// The member that answers.
     pub(crate) me: SessionFacts,
@@ -62,8 +62,8 @@ pub(crate) struct Remark<'a> {
 impl<'v> Desk<'v> {
     /// A desk beside this present.
     pub(crate) fn new<V: LedgerView>(view: &'v V, me: SessionFacts, now: Timestamp) -> Desk<'v> {
-        let settings = &view.globals().settings;
-        Desk { settings, told: ToldOptions::of(&settings.leasequery), me, now }
+        let globals = view.globals();
+        Desk { globals, told: ToldOptions::of(&globals.settings.leasequery), me, now }
     }
 }
 
@@ -96,19 +96,20 @@ impl Form {
         out: &mut Vec<u8>,
         desk: &Desk<'_>,
         heading: Heading,
-        (address, binding): (Ipv4Addr, Option<&Binding>),
+        (address, binding): (VpnAddress, Option<&Binding>),
         standing: Option<&Standing>,
     ) {
         let mut header = self.header();
         // The address is in ciaddr. [B-31] Whoever had it last is told too.
-        header.ciaddr = address;
+        header.ciaddr = address.ip;
         if let Some(binding) = binding {
             header.set_chaddr(binding.hardware.htype(), binding.hardware.octets());
         }
         // [B-35] An end is told of any state that has one, not only of a lease.
         let ends = if standing.is_some() { Ends::OfStates } else { Ends::OfLeases };
-        let telling =
-            binding.map(|binding| Telling::new(desk.settings, desk.told, ends, binding, desk.now));
+        let telling = binding.map(|binding| {
+            Telling::new(&desk.globals.settings, desk.told, ends, binding, desk.now)
+        });
         self.framed(out, |buffer| {
             let mut writer = begin(buffer, &header);
             if let Some(telling) = &telling
@@ -117,6 +118,10 @@ impl Form {
                 told::write_option(&mut writer, telling, OptionCode::RELAY_AGENT_INFORMATION);
             }
             heading.write(&mut writer, desk);
+            // [B-22] Wanted or not: without it the address would be taken for one of the global VPN.
+            if let Some(identifier) = desk.globals.vpn_identifier(address.vpn) {
+                put(writer.option(OptionCode::VSS, identifier));
+            }
             for code in self.requested.codes() {
                 let is_written = standing
                     .is_some_and(|standing| write_standing(&mut writer, desk, standing, code));

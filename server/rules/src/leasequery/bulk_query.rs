@@ -9,10 +9,9 @@ use super::source::LeasequerySource;
 use super::tally::QueryResult;
 use replication_ledger::{
     Binding, BindingKey, ClientKey, DraftNumbers, LeasequeryDialect, LeasequeryKind, LedgerView,
-    PastLost, PastView, Timestamp,
+    PastLost, PastView, Timestamp, VpnAddress,
 };
 use server_wire::DhcpState;
-use std::net::Ipv4Addr;
 
 /// By which document answers are written.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +36,6 @@ pub(crate) struct BulkQuery<P> {
 /// Where the bindings of an answer are.
 #[derive(Debug)]
 enum Reach<P> {
-    /// Nowhere.
-    Nowhere,
     /// In one look at the present, if they are few: one look is one state, and the past need not be held for it.
     Glance,
     /// Along a walk over the past.
@@ -90,6 +87,10 @@ impl Manner {
         found: &Found<'_>,
         is_first: bool,
     ) -> bool {
+        // A key is looked for in all VPNs together.
+        if !question.scope.holds(found.address.vpn) {
+            return false;
+        }
         match self {
             Manner::Rfc => bulk_rfc6926::tell(out, form, desk, question, found, is_first),
             Manner::Draft(numbers) => bulk_dtv::tell(out, form, desk, numbers, found, is_first),
@@ -126,7 +127,6 @@ impl<P: PastView> BulkQuery<P> {
         me: SessionFacts,
     ) -> Result<BulkQuery<P>, PastLost> {
         let reach = match &question.target {
-            Target::Nothing => Reach::Nowhere,
             // No index of the present leads from a Relay-ID to its bindings, which are many as a rule.
             Target::Key(key @ BindingKey::RelayId(_)) => {
                 Reach::Walk(Cursor::of_key(source.past()?, key.clone()))
@@ -134,7 +134,8 @@ impl<P: PastView> BulkQuery<P> {
             Target::Address(_) | Target::Key(_) => Reach::Glance,
             Target::Everything => {
                 let past = source.past()?;
-                let places = source.with_view(|view| configured_places(view.globals(), me.id));
+                let places = source
+                    .with_view(|view| configured_places(view.globals(), me.id, question.scope));
                 // What was never given out never changed.
                 Reach::Walk(Cursor::of_places(past, places, !question.window.is_open()))
             }
@@ -185,7 +186,6 @@ impl<P: PastView> BulkQuery<P> {
         len_max: usize,
     ) -> Result<Turn, PastLost> {
         match &mut self.reach {
-            Reach::Nowhere => {}
             Reach::Glance => {
                 if !self.glance(source, now, out)
                     && let Target::Key(key) = &self.question.target
@@ -315,18 +315,18 @@ fn few_bindings<'v, V: LedgerView>(view: &'v V, target: &Target) -> Option<Vec<&
         Target::Key(BindingKey::RemoteId(value)) => {
             first_addresses(view.bindings_of_remote_id(value))
         }
-        Target::Key(BindingKey::RelayId(_)) | Target::Everything | Target::Nothing => return None,
+        Target::Key(BindingKey::RelayId(_)) | Target::Everything => return None,
     };
     let are_few = addresses.len() <= STEP_LEN;
     are_few.then(|| addresses.into_iter().filter_map(|address| view.binding(address)).collect())
 }
 
 /// As many as a step may have, and one more if there are more.
-fn first_addresses<'a>(bindings: impl Iterator<Item = &'a Binding>) -> Vec<Ipv4Addr> {
+fn first_addresses<'a>(bindings: impl Iterator<Item = &'a Binding>) -> Vec<VpnAddress> {
     bindings.map(|binding| binding.address).take(STEP_LEN + 1).collect()
 }
 
-fn manages<V: LedgerView>(view: &V, address: Ipv4Addr) -> bool {
+fn manages<V: LedgerView>(view: &V, address: VpnAddress) -> bool {
     let settings = &view.globals().settings;
     settings.in_pool(address) || settings.reservation_of(address).is_some()
 }

@@ -7,8 +7,9 @@ use super::asked::{Failure, Keys, Question, Target, Window};
 use super::bulk_message::{Desk, Form, Heading, Remark};
 use super::cursor::Found;
 use super::dhcp_state::Standing;
+use super::scope::Scope;
 use replication_ledger::{LeasequeryKind, Timestamp};
-use server_wire::{DhcpState, Message, MessageType, OptionCode, Status, StatusCode, Vss};
+use server_wire::{DhcpState, Message, MessageType, OptionCode, Status, StatusCode};
 
 /// Reads a DHCPBULKLEASEQUERY.
 ///
@@ -35,17 +36,8 @@ pub(crate) fn read(message: &Message<'_>) -> Result<Question, Failure> {
         start: message.u32_option(OptionCode::QUERY_START_TIME),
         end: message.u32_option(OptionCode::QUERY_END_TIME),
     };
-    Ok(Question { kind, target: in_vpn(message.vss(), target)?, window })
-}
-
-// [B-21] Every address here is in the default VPN, which is one of all; another VPN has none.
-// [B-22] So no reply ever has to name one.
-fn in_vpn(vss: Option<Vss<'_>>, target: Target) -> Result<Target, Failure> {
-    match vss {
-        None | Some(Vss::Global | Vss::All) => Ok(target),
-        Some(Vss::Name(_) | Vss::VpnId(_)) => Ok(Target::Nothing),
-        Some(Vss::Unassigned { .. }) => Err(Failure::Malformed),
-    }
+    let scope = Scope::of(message).ok_or(Failure::Malformed)?;
+    Ok(Question { kind, target, scope, window })
 }
 
 /// The moment that the times of a message count from: base-time has whole seconds, and every time is told so that it

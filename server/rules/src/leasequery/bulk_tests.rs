@@ -4,7 +4,7 @@ use super::line_tests::{
     Keyed, Line, Told, bulk, lease, numbers, outline, query, release, sub_option,
 };
 use super::{Next, QueryResult};
-use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, ip};
+use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, at, ip};
 use replication_ledger::{
     BindingState, LeasequeryKind, LedgerTable, MemberId, RequestorSettings, Timestamp,
 };
@@ -181,7 +181,7 @@ fn a_window_of_time_includes_both_ends_and_looks_at_both_times() {
     line.pass(100);
     // Its client-last-transaction-time is that of its lease; its state began now.
     let mut ended = line.scene().table.clone();
-    ended.amend(early, |binding| {
+    ended.amend(at(early), |binding| {
         binding.state = BindingState::Expired;
         binding.state_since = Timestamp::from_seconds(u64::from(start) + 200);
     });
@@ -259,7 +259,7 @@ fn times_count_from_base_time_and_only_what_is_wanted_is_told() {
     // Never given out: there is nothing to count from.
     assert_eq!(replies[2].codes(), [53, 156, 152]);
     // Another member's binding.
-    line.scene().table.amend(declined, |binding| binding.maker = MemberId(2));
+    line.scene().table.amend(at(declined), |binding| binding.maker = MemberId(2));
     let replies = line.ask(&bulk().with(55, &wanted));
     assert_eq!(replies[0].option(157), None);
     assert_eq!(replies[1].option(157), Some(&[1][..]));

@@ -16,8 +16,10 @@
 //! **Absent on purpose.** Which records are worth telling, and how.
 
 use super::dhcp_state::of_holder;
+use super::scope::Scope;
 use replication_ledger::{
-    AddressRange, Binding, BindingKey, Globals, LedgerView, MemberId, PastLost, PastView,
+    Binding, BindingKey, Globals, LedgerView, MemberId, PastLost, PastView, VpnAddress, VpnNumber,
+    VpnRange,
 };
 use server_wire::DhcpState;
 use std::net::Ipv4Addr;
@@ -31,9 +33,9 @@ pub(crate) struct Cursor<P> {
     past: P,
     walk: Walk,
     /// Changed since the query came; to be read from the past.
-    changed: Vec<(Ipv4Addr, DhcpState)>,
+    changed: Vec<(VpnAddress, DhcpState)>,
     /// Read from the past; to be told.
-    recalled: Vec<(Ipv4Addr, DhcpState, Option<Binding>)>,
+    recalled: Vec<(VpnAddress, DhcpState, Option<Binding>)>,
 }
 
 #[derive(Debug)]
@@ -43,9 +45,9 @@ enum Walk {
         /// Where more of them come from; none once there are no more.
         key: Option<BindingKey>,
         /// The newest that was listed.
-        last: Option<Ipv4Addr>,
+        last: Option<VpnAddress>,
         /// Listed and not yet told, the next one at the end.
-        ahead: Vec<Ipv4Addr>,
+        ahead: Vec<VpnAddress>,
     },
     /// Every configured address.
     Configured(ConfiguredWalk),
@@ -56,7 +58,7 @@ struct ConfiguredWalk {
     places: Vec<Place>,
     /// The place of `next` in `places`.
     place: usize,
-    next: Ipv4Addr,
+    next: VpnAddress,
     /// Addresses without a record are passed over.
     only_records: bool,
 }
@@ -64,7 +66,7 @@ struct ConfiguredWalk {
 /// Neighbouring configured addresses that are alike while nobody has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    range: AddressRange,
+    range: VpnRange,
     free: DhcpState,
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     /// The address.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: VpnAddress,
     /// Its record, none if it had never been given out.
     pub(crate) binding: Option<&'a Binding>,
     /// What it is while nobody has it. Without meaning in a walk by key.
@@ -161,7 +163,7 @@ impl<P: PastView> Cursor<P> {
 /// Lets through what is as it was, and puts aside what has changed.
 struct Sieve<'c, F> {
     index: u64,
-    changed: &'c mut Vec<(Ipv4Addr, DhcpState)>,
+    changed: &'c mut Vec<(VpnAddress, DhcpState)>,
     tell: &'c mut F,
 }
 
@@ -178,7 +180,7 @@ impl<F: FnMut(Found<'_>) -> bool> Sieve<'_, F> {
 
 fn walk_list<V: LedgerView, F: FnMut(Found<'_>) -> bool>(
     view: &V,
-    ahead: &mut Vec<Ipv4Addr>,
+    ahead: &mut Vec<VpnAddress>,
     sieve: &mut Sieve<'_, F>,
 ) {
     // A list has at most STEP_LEN addresses.
@@ -192,7 +194,7 @@ fn walk_list<V: LedgerView, F: FnMut(Found<'_>) -> bool>(
 
 impl ConfiguredWalk {
     fn new(places: Vec<Place>, only_records: bool) -> ConfiguredWalk {
-        let next = places.first().map_or(Ipv4Addr::UNSPECIFIED, |place| place.range.first);
+        let next = places.first().map_or(VpnAddress::FIRST, |place| place.range.first_address());
         ConfiguredWalk { places, place: 0, next, only_records }
     }
 
@@ -208,7 +210,7 @@ impl ConfiguredWalk {
         let mut left = STEP_LEN;
         while let Some(Place { range, free }) = self.places.get(self.place).copied() {
             let here = self.place;
-            let inside = |binding: &&Binding| binding.address <= range.last;
+            let inside = |binding: &&Binding| binding.address <= range.last_address();
             let mut records = view.bindings_from(self.next).take_while(inside).peekable();
             while self.place == here {
                 if left == 0 {
@@ -223,7 +225,7 @@ impl ConfiguredWalk {
                 let address = match binding {
                     Some(binding) => binding.address,
                     None if self.only_records => {
-                        self.leave(range.last, range);
+                        self.leave(range.last_address(), range);
                         break;
                     }
                     None => self.next,
@@ -237,49 +239,51 @@ impl ConfiguredWalk {
     }
 
     /// Goes on with what comes after this address of this place.
-    fn leave(&mut self, address: Ipv4Addr, range: AddressRange) {
-        if address < range.last {
-            self.next = Ipv4Addr::from(u32::from(address) + 1);
+    fn leave(&mut self, address: VpnAddress, range: VpnRange) {
+        if address < range.last_address() {
+            self.next = range.at(Ipv4Addr::from(u32::from(address.ip) + 1));
             return;
         }
         self.place += 1;
         if let Some(entered) = self.places.get(self.place) {
-            self.next = entered.range.first;
+            self.next = entered.range.first_address();
         }
     }
 }
 
-/// Every configured address, ascending, as member `me` sees it.
+/// Every configured address of these VPNs, ascending, as member `me` sees it.
 // [B-17] Pools and reservations; each address in one place.
-pub(crate) fn configured_places(globals: &Globals, me: MemberId) -> Vec<Place> {
-    let reserved = globals
-        .settings
-        .reservations()
-        .map(|reservation| AddressRange { first: reservation.address, last: reservation.address });
-    let mut ranges: Vec<AddressRange> = globals.settings.pools().chain(reserved).collect();
+pub(crate) fn configured_places(globals: &Globals, me: MemberId, scope: Scope) -> Vec<Place> {
+    let settings = &globals.settings;
+    let reserved = settings.reservations().map(|(address, _)| VpnRange::one(address));
+    let ranges = settings.pools().chain(reserved).filter(|range| scope.holds(range.vpn));
+    let mut ranges: Vec<VpnRange> = ranges.collect();
     ranges.sort_unstable();
     let mut places: Vec<Place> = Vec::with_capacity(ranges.len());
-    let mut next = 0u64;
+    let (mut vpn, mut next) = (VpnNumber::GLOBAL, 0u64);
     for range in ranges {
         let (first, last) = (u64::from(u32::from(range.first)), u64::from(u32::from(range.last)));
-        // What an earlier range had already is not told again.
-        next = next.max(first);
+        // What an earlier range of the same VPN had already is not told again.
+        next = if range.vpn == vpn { next.max(first) } else { first };
+        vpn = range.vpn;
         if next > last {
             continue;
         }
         // Both are addresses again: `next` is at most `last`.
-        let rest = AddressRange { first: Ipv4Addr::from(next as u32), last: range.last };
+        let rest = range.part(Ipv4Addr::from(next as u32), range.last);
         for (part, holder) in globals.holders.within(rest) {
             let start = u64::from(u32::from(part.first));
             if next < start {
                 let before = Ipv4Addr::from(start as u32 - 1);
-                add(&mut places, Ipv4Addr::from(next as u32), before, of_holder(None, me));
+                let gap = range.part(Ipv4Addr::from(next as u32), before);
+                add(&mut places, gap, of_holder(None, me));
             }
-            add(&mut places, part.first, part.last, of_holder(Some(holder), me));
+            add(&mut places, part, of_holder(Some(holder), me));
             next = u64::from(u32::from(part.last)) + 1;
         }
         if next <= last {
-            add(&mut places, Ipv4Addr::from(next as u32), range.last, of_holder(None, me));
+            let tail = range.part(Ipv4Addr::from(next as u32), range.last);
+            add(&mut places, tail, of_holder(None, me));
             next = last + 1;
         }
     }
@@ -287,15 +291,15 @@ pub(crate) fn configured_places(globals: &Globals, me: MemberId) -> Vec<Place> {
 }
 
 /// Joins neighbours that are alike.
-fn add(places: &mut Vec<Place>, first: Ipv4Addr, last: Ipv4Addr, free: DhcpState) {
+fn add(places: &mut Vec<Place>, range: VpnRange, free: DhcpState) {
     if let Some(before) = places.last_mut()
-        && before.free == free
-        && u32::from(before.range.last).checked_add(1) == Some(u32::from(first))
+        && (before.free, before.range.vpn) == (free, range.vpn)
+        && u32::from(before.range.last).checked_add(1) == Some(u32::from(range.first))
     {
-        before.range.last = last;
+        before.range.last = range.last;
         return;
     }
-    places.push(Place { range: AddressRange { first, last }, free });
+    places.push(Place { range, free });
 }
 
 #[cfg(test)]

@@ -5,28 +5,39 @@ use proptest::prelude::*;
 use replication_ledger::view::contract;
 use replication_ledger::{
     BindingState, HardwareAddress, LedgerTable, MapPast, MapTable, Prefix, Reservation,
-    ReservationKey, Settings, Stamp, Subnet, Timestamp,
+    ReservationKey, Settings, Stamp, Subnet, Timestamp, Vpn,
 };
 use std::collections::BTreeSet;
 
-/// 10.0.0.0 and following.
-fn at(place: u32) -> Ipv4Addr {
-    Ipv4Addr::from(0x0a00_0000 + place)
+/// 200 addresses from 10.0.0.0 on in the global VPN, and the same ones in another.
+fn at(place: u32) -> VpnAddress {
+    let vpn = if place < 200 { VpnNumber::GLOBAL } else { red().number() };
+    VpnAddress { vpn, ip: Ipv4Addr::from(0x0a00_0000 + place % 200) }
 }
 
-fn range(first: u32, last: u32) -> AddressRange {
-    AddressRange { first: at(first), last: at(last) }
+fn red() -> Vpn {
+    Vpn::named(b"\0red"[..].into())
+}
+
+fn range(first: u32, last: u32) -> VpnRange {
+    VpnRange::one(at(first)).part(at(first).ip, at(last).ip)
 }
 
 fn settings(pools: &[(u32, u32)], reserved: &[u32]) -> Settings {
-    let reservation =
-        |place: &u32| Reservation::new(ReservationKey::CircuitId(b"port"[..].into()), at(*place));
-    let subnet = Subnet {
-        pools: pools.iter().map(|(first, last)| range(*first, *last)).collect(),
-        reservations: reserved.iter().map(reservation).collect(),
-        ..Subnet::new(Prefix { address: at(0), len: 16 })
+    let reservation = |place: &u32| {
+        Reservation::new(ReservationKey::CircuitId(b"port"[..].into()), at(*place).ip)
     };
-    Settings { subnets: vec![subnet], ..Settings::default() }
+    let subnet = |vpn: Vpn| {
+        let is_here = |place: &&u32| at(**place).vpn == vpn.number();
+        let pools = pools.iter().filter(|(first, _)| is_here(&first));
+        Subnet {
+            pools: pools.map(|(first, last)| range(*first, *last).addresses()).collect(),
+            reservations: reserved.iter().filter(is_here).map(reservation).collect(),
+            vpn: vpn.clone(),
+            ..Subnet::new(Prefix { address: at(0).ip, len: 16 })
+        }
+    };
+    Settings { subnets: vec![subnet(Vpn::GLOBAL), subnet(red())], ..Settings::default() }
 }
 
 fn change(table: &mut MapTable, place: u32, relay: u8) {
@@ -48,7 +59,7 @@ fn walked(
     table: &mut MapTable,
     changes: &[(u32, u8)],
     room: usize,
-) -> Vec<(Ipv4Addr, Option<Binding>, DhcpState)> {
+) -> Vec<(VpnAddress, Option<Binding>, DhcpState)> {
     let mut told = Vec::new();
     let mut changes = changes.iter();
     while !cursor.is_at_end() {
@@ -75,21 +86,24 @@ proptest! {
         reserved in prop::collection::btree_set(0u32..400, 0..9),
         room in 1usize..40,
         only_records: bool,
+        scope in 0..3usize,
     ) {
         let mut table = MapTable::default();
         let reserved: Vec<_> = reserved.into_iter().collect();
+        let scope = [Scope::GLOBAL, Scope::Vpn(red().number()), Scope::All][scope];
         let pools = [(10, 150), (151, 160), (200, 390)];
         table.globals_mut().settings = settings(&pools, &reserved);
         for (place, relay) in records {
             change(&mut table, place, relay);
         }
         let began = table.clone();
-        let places = configured_places(table.globals(), MemberId(1));
+        let places = configured_places(table.globals(), MemberId(1), scope);
         let cursor = Cursor::of_places(began.past(), places, only_records);
         let told = walked(cursor, &mut table, &changes, room);
         let is_pooled = |place: &u32| pools.iter().any(|(first, last)| (*first..=*last).contains(place));
-        let configured: BTreeSet<u32> =
-            (0..400).filter(|place| is_pooled(place) || reserved.contains(place)).collect();
+        let is_configured = |place: &u32| is_pooled(place) || reserved.contains(place);
+        let asked = (0..400).filter(|place| scope.holds(at(*place).vpn));
+        let configured: BTreeSet<u32> = asked.filter(is_configured).collect();
         let expected: Vec<_> = configured
             .into_iter()
             .map(|place| (at(place), began.binding(at(place)).cloned(), DhcpState::Transitioning))
@@ -138,11 +152,11 @@ fn places_are_configured_addresses_by_who_may_give_them() {
             let stamp = Stamp::of(Timestamp::from_seconds(1000));
             apply(&mut table, index, Batch { stamp, parcels: vec![parcel] });
         }
-        configured_places(table.globals(), MemberId(1))
+        configured_places(table.globals(), MemberId(1), Scope::All)
     };
     let enroll = |id: u64| {
         let (member, role, name) = (MemberId(id), Role::Server, format!("m{id}"));
-        let server_identifier = Some(at(0));
+        let server_identifier = Some(at(0).ip);
         let restored = Command::ContactRestored { member, session: Session(1) };
         [Command::Enroll { member, name, role, server_identifier }, restored]
     };
@@ -154,15 +168,15 @@ fn places_are_configured_addresses_by_who_may_give_them() {
     let place = |first, last, free| Place { range: range(first, last), free };
     let mine = DhcpState::Available;
     assert_eq!(commit(commands), [place(10, 30, mine), place(40, 40, mine)]);
-    let (first, last) = (at(12), at(14));
+    let range = range(12, 14);
     let before = [place(10, 11, mine), place(12, 14, DhcpState::Transitioning)];
     let after = [place(15, 30, mine), place(40, 40, mine)];
-    let disowned = commit(vec![Command::Disown { first, last }]);
+    let disowned = commit(vec![Command::Disown { range }]);
     assert_eq!(disowned, [before, after].concat());
     let indexes = vec![(MemberId(1), 99), (MemberId(2), 99)];
     let granted = commit(vec![
         Command::Settle { indexes },
-        Command::Grant { first, last, owner: Some(MemberId(2)) },
+        Command::Grant { range, owner: Some(MemberId(2)) },
     ]);
     let before = [place(10, 11, mine), place(12, 14, DhcpState::Remote)];
     assert_eq!(granted, [before, after].concat());

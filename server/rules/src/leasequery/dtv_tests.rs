@@ -2,7 +2,7 @@
 
 use super::line_tests::{Keyed, Line, Told, draft, lease, numbers, outline, release, sub_option};
 use super::{CloseReason, Next, QueryResult};
-use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, ip};
+use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, at, ip};
 use replication_ledger::{Binding, LeasequeryKind, LedgerTable, LedgerView, RequestorSettings};
 use server_wire::{DraftStatus, DraftStatusCode};
 use std::net::Ipv4Addr;
@@ -182,9 +182,9 @@ fn the_past_is_held_only_for_answers_that_one_look_can_not_give() {
     check(draft().by_remote_id(b"cm-9"), (1, 1));
     check(draft().by_relay_id(b"relay-1"), (2, 1));
     // More than a look may tell.
-    let sample = line.scene().table.binding(address).cloned().expect("a record");
+    let sample = line.scene().table.binding(at(address)).cloned().expect("a record");
     for number in 0..200 {
-        let address = (u32::from(ip("10.9.0.10")) + number).into();
+        let address = at((u32::from(ip("10.9.0.10")) + number).into());
         line.scene().table.put(Binding { address, ..sample.clone() });
     }
     let mut check = |ask: Ask| {

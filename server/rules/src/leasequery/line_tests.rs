@@ -4,7 +4,7 @@ use super::{Connected, LeasequerySource, Moment, Next, Session, SessionFacts};
 use crate::scene::{Ask, OUR_ID, RELAY, Scene};
 use replication_ledger::{
     Binding, BindingKey, LeasequeryDialect, LeasequerySettings, LedgerTable, MapPast, MapTable,
-    MemberId, PastLost, PastView,
+    MemberId, PastLost, PastView, VpnAddress,
 };
 use server_wire::{Framer, Framing, Header, MESSAGE_LEN_MAX, Message, MessageType, OptionCode};
 use std::cell::{Cell, RefCell};
@@ -61,16 +61,16 @@ impl PastView for Copied {
         self.past.index()
     }
 
-    fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>, PastLost> {
+    fn binding(&self, address: VpnAddress) -> Result<Option<Binding>, PastLost> {
         self.past()?.binding(address)
     }
 
     fn addresses(
         &self,
         key: &BindingKey,
-        after: Option<Ipv4Addr>,
+        after: Option<VpnAddress>,
         limit: usize,
-    ) -> Result<Vec<Ipv4Addr>, PastLost> {
+    ) -> Result<Vec<VpnAddress>, PastLost> {
         self.past()?.addresses(key, after, limit)
     }
 

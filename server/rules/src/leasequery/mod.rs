@@ -33,6 +33,7 @@ mod query;
 mod reception;
 mod requested;
 mod rights;
+mod scope;
 mod select;
 mod session;
 mod source;
@@ -66,3 +67,5 @@ mod line_tests;
 mod tests;
 #[cfg(test)]
 mod udp_lq01_tests;
+#[cfg(test)]
+mod vpn_tests;

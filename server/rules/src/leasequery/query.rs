@@ -1,6 +1,8 @@
 //! One internal question and answer for the dialects that are spoken over UDP.
 
-use replication_ledger::{Binding, ClientKey, HardwareAddress, LeasequeryKind, Reservation};
+use replication_ledger::{
+    Binding, ClientKey, HardwareAddress, LeasequeryKind, Reservation, Subnet, VpnAddress,
+};
 use std::net::Ipv4Addr;
 
 /// What is asked.
@@ -46,13 +48,13 @@ pub enum Finding<'v> {
     /// The address is not managed here, or nobody holds anything by this key.
     Unknown,
     /// The address is managed here and nobody holds it.
-    Unassigned(Ipv4Addr),
+    Unassigned(VpnAddress),
     /// Somebody holds it.
     Active(Lease<'v>),
     /// Nobody holds it and this client was the last; found for the draft of 2001 only.
     Past(Lease<'v>),
     /// Nobody ever held it and it is set aside; found for the draft of 2001 only.
-    Reserved(&'v Reservation),
+    Reserved(&'v Subnet, &'v Reservation),
 }
 
 /// A binding that was found.
@@ -61,7 +63,7 @@ pub struct Lease<'v> {
     /// The binding with the newest client-last-transaction-time.
     pub binding: &'v Binding,
     /// Every address of the client, newest transaction first, if it has several and was asked for by name.
-    pub associated: Vec<Ipv4Addr>,
+    pub associated: Vec<VpnAddress>,
 }
 
 impl Finding<'_> {
@@ -72,7 +74,7 @@ impl Finding<'_> {
             Finding::Unassigned(_) => "unassigned",
             Finding::Active(_) => "active",
             Finding::Past(_) => "past",
-            Finding::Reserved(_) => "reserved",
+            Finding::Reserved(..) => "reserved",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a message that came over TCP wants of this server.
 
-use super::active_rfc7724::{self, Refused};
+use super::active_rfc7724::{self, ActiveQuestion, Refused};
 use super::asked::{Failure, Question};
 use super::bulk_message::Form;
 use super::intake::framing;
@@ -14,8 +14,8 @@ use server_wire::{Message, MessageType, Op, OptionCode};
 pub(crate) enum Heard {
     /// A bulk query.
     Bulk { form: Form, question: Result<Question, Failure> },
-    /// An active leasequery, with its query-start-time.
-    Active { form: Form, start: Result<Option<u32>, Refused> },
+    /// An active leasequery, and what it asks.
+    Active { form: Form, question: Result<ActiveQuestion, Refused> },
     /// A DHCPTLS.
     Tls { form: Form },
     /// Nothing that may travel on such a connection.
@@ -40,7 +40,7 @@ fn understand(message: &Message<'_>, dialect: LeasequeryDialect, told: ToldOptio
             Heard::Bulk { form, question: bulk_rfc6926::read(message) }
         }
         Some(MessageType::ActiveLeaseQuery) => {
-            Heard::Active { form, start: active_rfc7724::read(message) }
+            Heard::Active { form, question: active_rfc7724::read(message) }
         }
         Some(_) => Heard::Tls { form },
         None => Heard::Forbidden,
@@ -70,7 +70,7 @@ fn excuse(octets: &[u8], dialect: LeasequeryDialect) -> Heard {
             Heard::Bulk { form, question: Err(Failure::Malformed) }
         }
         Some(MessageType::ActiveLeaseQuery) => {
-            Heard::Active { form, start: Err(Refused::MALFORMED) }
+            Heard::Active { form, question: Err(Refused::MALFORMED) }
         }
         // Options of a DHCPTLS do not matter, right or wrong.
         Some(_) => Heard::Tls { form },

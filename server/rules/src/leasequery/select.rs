@@ -3,17 +3,24 @@
 use super::query::{Finding, Lease, Query};
 use super::told::is_leased;
 use crate::network_index::NetworkIndex;
-use replication_ledger::{Binding, LedgerView, Reservation, Settings, Timestamp};
-use std::net::Ipv4Addr;
+use replication_ledger::{
+    Binding, LedgerView, Reservation, Settings, Subnet, Timestamp, VpnAddress, VpnNumber,
+};
 
-/// Finds the answer of RFC 4388 and RFC 6148 in this state at this time: leases that run.
+/// Finds the answer of RFC 4388 and RFC 6148 in this state at this time, in one VPN: leases that run.
 // [Q-16] [L-04] Reading only: not even the client-last-transaction-time moves.
-pub fn select<'v, V: LedgerView>(view: &'v V, query: &Query<'_>, now: Timestamp) -> Finding<'v> {
-    if let Query::Address(address) = query {
-        return by_address(view, *address, now);
+pub fn select<'v, V: LedgerView>(
+    view: &'v V,
+    query: &Query<'_>,
+    vpn: VpnNumber,
+    now: Timestamp,
+) -> Finding<'v> {
+    if let Query::Address(ip) = query {
+        return by_address(view, VpnAddress { vpn, ip: *ip }, now);
     }
     // [Q-20] [M-04] No lease is UNKNOWN: UNASSIGNED is only for an address.
-    let lease = newest(view, query, |binding| is_leased(binding, now));
+    let lease =
+        newest(view, query, |binding| binding.address.vpn == vpn && is_leased(binding, now));
     lease.map_or(Finding::Unknown, Finding::Active)
 }
 
@@ -24,16 +31,20 @@ pub(crate) fn select_last<'v, V: LedgerView>(
     view: &'v V,
     index: &NetworkIndex,
     query: &Query<'_>,
+    vpn: VpnNumber,
     reservations: bool,
     now: Timestamp,
 ) -> Finding<'v> {
     let settings = &view.globals().settings;
     // An address that has left the configuration is told of only while its lease runs: after that it is another's.
-    let counts =
-        |binding: &Binding| is_leased(binding, now) || is_managed(settings, binding.address);
+    let counts = |binding: &Binding| {
+        let is_here = is_leased(binding, now) || is_managed(settings, binding.address);
+        binding.address.vpn == vpn && is_here
+    };
     let lease = match query {
-        Query::Address(address) => {
-            let binding = view.binding(*address).filter(|binding| counts(binding));
+        Query::Address(ip) => {
+            let address = VpnAddress { vpn, ip: *ip };
+            let binding = view.binding(address).filter(|binding| counts(binding));
             binding.map(|binding| Lease { binding, associated: Vec::new() })
         }
         _ => newest(view, query, counts),
@@ -44,11 +55,12 @@ pub(crate) fn select_last<'v, V: LedgerView>(
         // [L-30] Without R there is nothing to tell of an address or a client that never met.
         None if !reservations => Finding::Unknown,
         // [L-31] [L-33] With R there is, if it is set aside and nothing says how it was used.
-        None => reserved(settings, index, query).map_or(Finding::Unknown, Finding::Reserved),
+        None => reserved(settings, index, query, vpn)
+            .map_or(Finding::Unknown, |(subnet, reserved)| Finding::Reserved(subnet, reserved)),
     }
 }
 
-fn by_address<V: LedgerView>(view: &V, address: Ipv4Addr, now: Timestamp) -> Finding<'_> {
+fn by_address<V: LedgerView>(view: &V, address: VpnAddress, now: Timestamp) -> Finding<'_> {
     if let Some(binding) = view.binding(address).filter(|binding| is_leased(binding, now)) {
         // Currently leased.
         return Finding::Active(Lease { binding, associated: Vec::new() });
@@ -61,7 +73,7 @@ fn by_address<V: LedgerView>(view: &V, address: Ipv4Addr, now: Timestamp) -> Fin
     }
 }
 
-fn is_managed(settings: &Settings, address: Ipv4Addr) -> bool {
+fn is_managed(settings: &Settings, address: VpnAddress) -> bool {
     settings.in_pool(address) || settings.reservation_of(address).is_some()
 }
 
@@ -100,7 +112,7 @@ fn newest<'v, V: LedgerView>(
 // all members agree.
 fn newest_of<V: LedgerView>(
     view: &V,
-    mut addresses: impl Iterator<Item = Ipv4Addr>,
+    mut addresses: impl Iterator<Item = VpnAddress>,
 ) -> Option<Lease<'_>> {
     let first = addresses.find_map(|address| view.binding(address))?;
     // Nearly every client has one address: no memory is taken for it.
@@ -115,17 +127,21 @@ fn newest_of<V: LedgerView>(
     Some(Lease { binding: others[0], associated })
 }
 
-/// What is set aside: the reservation of the address, or the one of the lowest address for the client.
+/// What is set aside in this VPN: the reservation of the address, or the one of the lowest address for the client.
 fn reserved<'v>(
     settings: &'v Settings,
     index: &NetworkIndex,
     query: &Query<'_>,
-) -> Option<&'v Reservation> {
+    vpn: VpnNumber,
+) -> Option<(&'v Subnet, &'v Reservation)> {
     match query {
-        Query::Address(address) => settings.reservation_of(*address),
-        Query::Hardware(hardware) => index.reservation_of_hardware(settings, hardware),
+        Query::Address(ip) => {
+            let subnet = settings.subnet_of(VpnAddress { vpn, ip: *ip })?;
+            Some((subnet, subnet.reservation_of(*ip)?))
+        }
+        Query::Hardware(hardware) => index.reservation_of_hardware(settings, vpn, hardware),
         Query::ClientIdentifier(client) => {
-            index.reservation_of_client_identifier(settings, client.identifier()?)
+            index.reservation_of_client_identifier(settings, vpn, client.identifier()?)
         }
         // A reservation has one key, and both must match. The draft knows no Remote-ID.
         Query::HardwareAndClientIdentifier(..) | Query::RemoteId(_) => None,

@@ -16,7 +16,7 @@
 //!
 //! **Absent on purpose.** Sockets, TLS, clocks, threads.
 
-use super::active_rfc7724::{self, ActiveQuery, Refused, Security};
+use super::active_rfc7724::{self, ActiveQuery, ActiveQuestion, Refused, Security};
 use super::asked::{Failure, Question};
 use super::bulk_message::{Desk, Form, SessionFacts};
 use super::bulk_query::{BulkQuery, Manner, Now, Turn};
@@ -251,7 +251,7 @@ impl<P: PastView> Session<P> {
                 };
                 self.begin_bulk(call, out, (form, manner), question);
             }
-            Heard::Active { form, start } => self.begin_active(call, out, form, start),
+            Heard::Active { form, question } => self.begin_active(call, out, form, question),
             Heard::Tls { form } => self.begin_tls(call, out, &form),
         }
     }
@@ -296,7 +296,7 @@ impl<P: PastView> Session<P> {
         call: &Call<'_, S>,
         out: &mut Vec<u8>,
         form: Form,
-        start: Result<Option<u32>, Refused>,
+        question: Result<ActiveQuestion, Refused>,
     ) {
         if self.is_in_use(form.xid()) {
             return self.abort(call, out, CloseReason::DuplicateXid);
@@ -307,13 +307,12 @@ impl<P: PastView> Session<P> {
             is_certified: self.connected.certificate_checked,
         };
         let not_allowed = |message| Refused { code: StatusCode::NotAllowed, message };
-        let accepted =
-            active_rfc7724::permit(&self.rights.active, security).and(start).and_then(|start| {
-                match self.rights.allow(LeasequeryKind::Active) {
-                    Ok(()) if is_alone => Ok(start),
-                    Ok(()) => Err(not_allowed("another query has this connection")),
-                    Err(_) => Err(not_allowed("")),
-                }
+        let accepted = active_rfc7724::permit(&self.rights.active, security)
+            .and(question)
+            .and_then(|question| match self.rights.allow(LeasequeryKind::Active) {
+                Ok(()) if is_alone => Ok(question),
+                Ok(()) => Err(not_allowed("another query has this connection")),
+                Err(_) => Err(not_allowed("")),
             });
         let result = match &accepted {
             Ok(_) => QueryResult::Started,
@@ -322,9 +321,9 @@ impl<P: PastView> Session<P> {
         };
         self.tally.count(LeasequeryDialect::Rfc, Some(LeasequeryKind::Active), result);
         call.source.with_view(|view| match accepted {
-            Ok(start) => {
+            Ok(question) => {
                 let present = (view, call.now);
-                self.active = Some(ActiveQuery::begin(form, start, present, call.uptime, out));
+                self.active = Some(ActiveQuery::begin(form, question, present, call.uptime, out));
             }
             Err(Refused { code, message }) => {
                 let desk = Desk::new(view, self.me, call.now.time);

@@ -1,7 +1,7 @@
 //! Queries by each key, and what the answers carry.
 
 use crate::DropReason;
-use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, RELAY, Reply, Scene, ip};
+use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, RELAY, Reply, Scene, at, ip};
 use replication_ledger::{
     LeasequeryDialect, LeasequeryKind, LedgerView, Mode, Prefix, RequestorSettings, SilentReason,
 };
@@ -175,7 +175,7 @@ fn every_member_answers_in_every_mode_and_nothing_changes() {
     }
     assert_eq!(scene.table, before);
     assert!(scene.offers.is_empty());
-    assert!(scene.table.binding(address).is_some());
+    assert!(scene.table.binding(at(address)).is_some());
 }
 
 // proves

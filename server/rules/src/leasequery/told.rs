@@ -107,10 +107,10 @@ impl<'a> Telling<'a> {
         now: Timestamp,
     ) -> Telling<'a> {
         let parameters = settings.subnet_of(binding.address).map(|subnet| {
-            let reservation = subnet.reservation_of(binding.address);
+            let reservation = subnet.reservation_of(binding.address.ip);
             // One that it never said is empty, and no class is.
             let vendor_class = Some(&binding.vendor_class_identifier[..]);
-            Parameters::of(vendor_class, settings, subnet, reservation, binding.address)
+            Parameters::of(vendor_class, settings, subnet, reservation, binding.address.ip)
         });
         Telling { binding, now, told, ends, parameters }
     }
@@ -227,7 +227,7 @@ pub fn code_points(numbers: &DraftNumbers) -> CodePoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{self, Scene};
+    use crate::scene::{self, Scene, at};
     use replication_ledger::LedgerView;
     use server_wire::Message;
 
@@ -237,7 +237,7 @@ mod tests {
     fn told(ends: Ends, state: BindingState) -> (Vec<u8>, Option<u32>) {
         let mut scene = Scene::new();
         let address = scene.obtain(1);
-        let mut binding = scene.table.binding(address).expect("promised").clone();
+        let mut binding = scene.table.binding(at(address)).expect("promised").clone();
         binding.state = state;
         (binding.cltt, binding.until) = (NOW, NOW.plus_seconds(100));
         let settings = scene::settings();

@@ -3,12 +3,15 @@
 use super::access::Requestor;
 use super::authentication::Seal;
 use super::query::{Finding, Query};
+use super::scope::Scope;
 use super::select::{select, select_last};
 use super::told::code_points;
 use super::{udp_lq01, udp_rfc4388};
 use crate::intent::DropReason;
 use crate::request::{Arrival, Situation};
-use replication_ledger::{LeasequeryDialect, LeasequerySettings, LedgerView, Settings, Timestamp};
+use replication_ledger::{
+    LeasequeryDialect, LeasequerySettings, LedgerView, Settings, Timestamp, VpnAddress, VpnNumber,
+};
 use server_wire::{
     Header, Message, MessageType, MessageWriter, Op, OptionCode, OptionSet, Written,
 };
@@ -47,6 +50,8 @@ pub struct AnswerPlan<'m> {
     pub query: Query<'m>,
     /// What was found.
     pub finding: Finding<'m>,
+    /// The value of option 221 of the answer: the VPN in which was searched, if it was named and is configured.
+    pub(super) vpn: Option<&'m [u8]>,
     /// Who asked.
     pub(super) requestor: Requestor<'m>,
     pub(super) settings: &'m Settings,
@@ -67,7 +72,7 @@ impl<'m> AnswerPlan<'m> {
             (_, Finding::Unassigned(_)) => MessageType::LeaseUnassigned,
             (_, Finding::Active(_)) => MessageType::LeaseActive,
             // What is past or only set aside is found for the draft alone.
-            (_, Finding::Unknown | Finding::Past(_) | Finding::Reserved(_)) => {
+            (_, Finding::Unknown | Finding::Past(_) | Finding::Reserved(..)) => {
                 MessageType::LeaseUnknown
             }
         }
@@ -94,7 +99,7 @@ impl<'m> AnswerPlan<'m> {
         }
     }
 
-    /// Begins a message: fixed fields, option 53, and option 90 if the answer is authenticated. These two come first, so
+    /// Begins a message: fixed fields, option 53, option 90 if the answer is authenticated, and the VPN. These come first, so
     /// that there is room for them whatever the others take.
     pub(super) fn begin<'b>(&self, buffer: &'b mut Vec<u8>, header: &Header) -> MessageWriter<'b> {
         let mut writer = MessageWriter::new(buffer, self.message.reply_len_max());
@@ -104,6 +109,10 @@ impl<'m> AnswerPlan<'m> {
         let _ = writer.option_u8(OptionCode::DHCP_MESSAGE_TYPE, number);
         if let Some(seal) = &self.seal {
             seal.write(&mut writer);
+        }
+        // RFC 6607 section 7.1: as it came, if it was used.
+        if let Some(vpn) = self.vpn {
+            let _ = writer.option(OptionCode::VSS, vpn);
         }
         writer
     }
@@ -153,13 +162,17 @@ pub(crate) fn decide<'m, V: LedgerView>(
     if !requestor.may_ask(&query) {
         return Err(DropReason::QueryNotPermitted);
     }
+    // Over UDP there is one answer, about one VPN.
+    let Some(Scope::Vpn(vpn)) = Scope::of(message) else { return Err(DropReason::QueryVpn) };
     let (view, now) = (situation.view, situation.now);
+    let named = message.option(OptionCode::VSS);
+    let used = named.filter(|_| vpn == VpnNumber::GLOBAL || settings.vpn(vpn).is_some());
     let finding = match dialect {
         UdpDialect::Lq01 => {
             let reservations = udp_lq01::wants_reservations(leasequery, message);
-            select_last(view, situation.index, &query, reservations, now)
+            select_last(view, situation.index, &query, vpn, reservations, now)
         }
-        UdpDialect::Rfc4388 | UdpDialect::Rfc6148 => select(view, &query, now),
+        UdpDialect::Rfc4388 | UdpDialect::Rfc6148 => select(view, &query, vpn, now),
     };
     let server_identifier = situation.me.server_identifier;
     Ok(AnswerPlan {
@@ -167,6 +180,7 @@ pub(crate) fn decide<'m, V: LedgerView>(
         dialect,
         query,
         finding,
+        vpn: used,
         requestor,
         settings,
         server_identifier,
@@ -193,8 +207,8 @@ pub fn encode(plan: &AnswerPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
 pub(super) fn write_associated(
     writer: &mut MessageWriter<'_>,
     plan: &AnswerPlan<'_>,
-    ciaddr: Ipv4Addr,
-    associated: &[Ipv4Addr],
+    ciaddr: VpnAddress,
+    associated: &[VpnAddress],
     code: OptionCode,
 ) {
     let all = plan.leasequery().associated_ip_with_ciaddr;
@@ -202,7 +216,7 @@ pub(super) fn write_associated(
     let mut octets = [0; 252];
     let mut len = 0;
     for (place, address) in octets.chunks_exact_mut(4).zip(listed) {
-        place.copy_from_slice(&address.octets());
+        place.copy_from_slice(&address.ip.octets());
         len += 4;
     }
     if len > 0 {

@@ -11,7 +11,7 @@ use super::told::{self, Ends, OF_THE_LEASE, Telling, ToldOptions};
 use super::udp::{AnswerPlan, write_associated};
 use crate::parameters::Parameters;
 use replication_ledger::{
-    ClientKey, HardwareAddress, LeasequerySettings, Reservation, ReservationKey,
+    ClientKey, HardwareAddress, LeasequerySettings, Reservation, ReservationKey, Subnet,
 };
 use server_wire::{Header, Message, MessageWriter, OptionCode, Written};
 
@@ -52,16 +52,16 @@ pub(super) fn write<'b>(plan: &'b AnswerPlan<'_>, buffer: &'b mut Vec<u8>) -> Wr
         Finding::Unknown | Finding::Unassigned(_) => plan.begin(buffer, &header).finish(),
         Finding::Active(lease) | Finding::Past(lease) => {
             // [L-34] [L-39] The address, and the last device that had it: while a lease runs, its owner.
-            header.ciaddr = lease.binding.address;
+            header.ciaddr = lease.binding.address.ip;
             header.set_chaddr(lease.binding.hardware.htype(), lease.binding.hardware.octets());
             let mut writer = plan.begin(buffer, &header);
             write_lease(&mut writer, plan, lease);
             writer.finish()
         }
-        Finding::Reserved(reservation) => {
+        Finding::Reserved(subnet, reservation) => {
             // [L-32] The main information is a reservation's.
             header.flags |= flag_reservation;
-            write_reservation(plan, reservation, header, buffer)
+            write_reservation(plan, (*subnet, *reservation), header, buffer)
         }
     }
 }
@@ -114,7 +114,7 @@ fn write_requested_host_name(writer: &mut MessageWriter<'_>, lease: &Lease<'_>, 
 /// What is known of an address that nobody has had: for whom it is set aside, and what that client would be told.
 fn write_reservation<'b>(
     plan: &AnswerPlan<'_>,
-    reservation: &Reservation,
+    (subnet, reservation): (&Subnet, &Reservation),
     mut header: Header,
     buffer: &'b mut Vec<u8>,
 ) -> Written<'b> {
@@ -127,19 +127,15 @@ fn write_reservation<'b>(
         _ => header.set_chaddr(0, &[]),
     }
     let told = ToldOptions::of(plan.leasequery());
-    let subnet = plan.settings.subnet_of(reservation.address);
-    let parameters = subnet.map(|subnet| {
-        Parameters::of(None, plan.settings, subnet, Some(reservation), reservation.address)
-    });
+    let parameters =
+        Parameters::of(None, plan.settings, subnet, Some(reservation), reservation.address);
     let mut writer = plan.begin(buffer, &header);
     let _ = writer.option_address(OptionCode::SERVER_IDENTIFIER, plan.server_identifier);
-    let mut write = |code: OptionCode| match (&reservation.key, parameters) {
-        (ReservationKey::ClientIdentifier(identifier), _)
-            if code == OptionCode::CLIENT_IDENTIFIER =>
-        {
+    let mut write = |code: OptionCode| match &reservation.key {
+        ReservationKey::ClientIdentifier(identifier) if code == OptionCode::CLIENT_IDENTIFIER => {
             let _ = writer.option(code, identifier);
         }
-        (_, Some(parameters)) if told.contains(code) => parameters.write(&mut writer, code),
+        _ if told.contains(code) => parameters.write(&mut writer, code),
         _ => {}
     };
     let mut requested = plan.message.parameter_request_list().peekable();

@@ -2,7 +2,7 @@
 
 use super::tests::*;
 use crate::DropReason;
-use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, RELAY, Reply, Scene, ip};
+use crate::scene::{Ask, LEASE_SECONDS, OUR_ID, RELAY, Reply, Scene, at, ip};
 use replication_ledger::{LeasequeryDialect, LedgerView};
 use server_wire::MessageType;
 use std::net::Ipv4Addr;
@@ -262,7 +262,7 @@ fn a_query_changes_nothing() {
     }
     assert_eq!(scene.table, before);
     assert!(scene.offers.is_empty());
-    assert!(scene.table.binding(ip("10.0.0.200")).is_none());
+    assert!(scene.table.binding(at(ip("10.0.0.200"))).is_none());
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(super) fn write<'b>(plan: &'b AnswerPlan<'_>, buffer: &'b mut Vec<u8>) -> Wr
         }
     };
     // The client of this address.
-    header.ciaddr = lease.binding.address;
+    header.ciaddr = lease.binding.address.ip;
     header.set_chaddr(lease.binding.hardware.htype(), lease.binding.hardware.octets());
     let mut writer = plan.begin(buffer, &header);
     write_lease(&mut writer, plan, lease);

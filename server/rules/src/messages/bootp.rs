@@ -39,16 +39,16 @@ pub(super) fn bootp<'m, V: LedgerView>(
         allocator::choose(&request, link, situation, offers).ok_or(DropReason::NoAddress)?;
     let Choice { address, subnet, reservation } = choice;
     let settings = situation.settings();
-    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address.ip);
     is_wanted(&request, &parameters)?;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
     if situation.view.lease_limit_seconds().is_some() {
         // [AV-I4] A promise without a quorum is short, and this one can not be. One that stands is repeated.
         let stands = |b: &&Binding| b.client == request.client && is_for_ever(b);
         situation.view.binding(address).filter(stands).ok_or(DropReason::NoPermanentPromise)?;
-        return Ok(reply(&request, address, parameters, situation));
+        return Ok(reply(&request, address.ip, parameters, situation));
     }
-    let device = Device::of(request.message.header.giaddr, &request.relay);
+    let device = Device::of(subnet.at(request.message.header.giaddr), &request.relay);
     offers.hold(address, &request.client, device, situation.now);
     if let Some(probe) = probe::needed(&choice, &request, situation, offers)? {
         return Ok(Intent::Probe(probe));

@@ -1,6 +1,6 @@
 //! RFC 1534: BOOTP clients, served as far as the subnet says.
 
-use crate::scene::{Ask, Scene, Seen, client, hardware, ip, option, settings};
+use crate::scene::{Ask, Scene, Seen, at, client, hardware, ip, option, settings};
 use crate::{Answer, DropReason, RequestState, answer};
 use replication_ledger::{
     BindingState, Boot, BootpService, Command, LedgerView, ReservationKey, Settings, Timestamp,
@@ -67,11 +67,11 @@ fn who_is_served_is_the_operators_decision_and_nobody_by_default() {
 fn a_bootp_client_has_its_address_for_ever() {
     let mut scene = Scene::with_settings(serving(BootpService::Automatic));
     let address = address_of(&mut scene, &bootp(1)).expect("an address");
-    let binding = scene.table.binding(address).expect("bound at once");
+    let binding = scene.table.binding(at(address)).expect("bound at once");
     assert_eq!((binding.state, binding.until), (BindingState::Active, Timestamp::NEVER));
     assert_eq!(binding.client, client(1));
     scene.pass(100 * 365 * 24 * 3600);
-    scene.commit(1, Command::Expire { addresses: vec![address] });
+    scene.commit(1, Command::Expire { addresses: vec![at(address)] });
     assert_eq!(address_of(&mut scene, &bootp(1)), Ok(address));
 }
 
@@ -126,7 +126,11 @@ fn a_client_that_has_an_address_is_told_where_its_system_is() {
     let reply = Message::decode(&octets).expect("it decodes");
     assert_eq!((reply.header.yiaddr, reply.header.siaddr), (ip("0.0.0.0"), ip("192.0.2.7")));
     assert_eq!((reply.sname(), reply.file()), (&b"boot.example"[..], &b"own"[..]));
-    assert_eq!(scene.table.bindings_from(Ipv4Addr::UNSPECIFIED).count(), 0, "nothing is promised");
+    assert_eq!(
+        scene.table.bindings_from(at(Ipv4Addr::UNSPECIFIED)).count(),
+        0,
+        "nothing is promised"
+    );
     let ack = scene.serve(&Ask::discover(200)).expect("an offer");
     assert_eq!(ack.header.siaddr, ip("192.0.2.7"), "DHCP clients boot from the same place");
 }

@@ -1,6 +1,6 @@
 //! Classes, pools with rules, limits, strategies: what they come to in whole exchanges.
 
-use crate::scene::{Ask, OUR_ID, RELAY, Scene, Seen, ip, option, settings};
+use crate::scene::{Ask, OUR_ID, RELAY, Scene, Seen, at, ip, option, settings};
 use crate::{Arrival, DropReason, Intent, NetworkIndex, Situation, decide, encode_reply};
 use replication_ledger::{
     AddressRange, Allocation, Class, Command, Condition, FAILS, Field, HOLDS, LeaseSpan, Mode,
@@ -296,7 +296,7 @@ fn given(allocation: Allocation, seed: u64) -> Vec<u8> {
         scene.commit(1, command);
         scene.settle();
         scene.pass(1);
-        scene.commit(1, Command::Free { addresses: vec![address] });
+        scene.commit(1, Command::Free { addresses: vec![at(address)] });
         address.octets()[3]
     };
     (1..=8).map(&mut last).collect()
@@ -325,7 +325,7 @@ fn the_address_that_is_free_for_longest_is_used_before_one_that_was_free_before_
         scene.commit(1, command);
         scene.settle();
         scene.pass(1);
-        scene.commit(1, Command::Free { addresses: vec![address] });
+        scene.commit(1, Command::Free { addresses: vec![at(address)] });
     };
     let addresses: Vec<_> = (1..=6).map(|number| scene.obtain(number)).collect();
     // .12 becomes free before .10: though .10 is the next one, .12 has been free for longer.

@@ -6,13 +6,15 @@ use crate::limits::{DECLINED_BY_CLIENT_MAX, DECLINED_BY_DEVICE_MAX};
 use crate::offers::Offers;
 use crate::request::{Request, Situation};
 use crate::responsibility::{self, Addressee};
-use replication_ledger::{Binding, BindingState, ClientRules, Command, LedgerView};
+use crate::subnet_selection;
+use replication_ledger::{
+    Binding, BindingState, ClientRules, Command, LedgerView, VpnAddress, VpnNumber,
+};
 use server_wire::SubOptionCode;
-use std::net::Ipv4Addr;
 
 /// How long nobody may have the address: what its subnet says, or the usual time if it is in none any more.
 pub(crate) fn quarantine_seconds<V: LedgerView>(
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'_, V>,
 ) -> u32 {
     let subnet = situation.settings().subnet_of(address);
@@ -27,7 +29,8 @@ fn within_limits<V: LedgerView>(
     situation: &Situation<'_, V>,
 ) -> Result<(), DropReason> {
     let view = situation.view;
-    let by_client = is_full(view.bindings_of_client(&binding.client), DECLINED_BY_CLIENT_MAX);
+    let vpn = binding.address.vpn;
+    let by_client = is_full(view.bindings_of_client(&binding.client), vpn, DECLINED_BY_CLIENT_MAX);
     let max = DECLINED_BY_DEVICE_MAX;
     // What the relay said when the address was taken. Its Agent Remote ID may name the device, or itself and the Agent
     // Circuit ID the device's port.
@@ -37,9 +40,11 @@ fn within_limits<V: LedgerView>(
         (Some(remote), _) => {
             let of_device =
                 |b: &&Binding| b.relay_sub_option(SubOptionCode::CIRCUIT_ID.0) == circuit;
-            is_full(view.bindings_of_remote_id(remote).filter(of_device), max)
+            is_full(view.bindings_of_remote_id(remote).filter(of_device), vpn, max)
         }
-        (None, Some((giaddr, circuit))) => is_full(view.bindings_of_circuit(giaddr, circuit), max),
+        (None, Some((giaddr, circuit))) => {
+            is_full(view.bindings_of_circuit(giaddr, circuit), vpn, max)
+        }
         (None, None) => false,
     };
     match by_client || by_device {
@@ -48,9 +53,10 @@ fn within_limits<V: LedgerView>(
     }
 }
 
-/// True if so many of these are in quarantine.
-fn is_full<'b>(bindings: impl Iterator<Item = &'b Binding>, max: usize) -> bool {
-    let declined = bindings.filter(|binding| binding.state == BindingState::Declined);
+/// True if so many of these, in this VPN, are in quarantine.
+fn is_full<'b>(bindings: impl Iterator<Item = &'b Binding>, vpn: VpnNumber, max: usize) -> bool {
+    let declined = bindings
+        .filter(|binding| binding.state == BindingState::Declined && binding.address.vpn == vpn);
     declined.take(max).count() >= max
 }
 
@@ -71,13 +77,15 @@ pub(super) fn decline<'m, V: LedgerView>(
         }
         Addressee::Several | Addressee::Me => {}
     }
+    let vpn = subnet_selection::vpn_of_holder(&request, address, situation);
+    let address = VpnAddress { vpn: vpn.ok_or(DropReason::NoSubnet)?, ip: address };
     let binding = situation.view.binding(address).filter(|binding| {
         binding.client == request.client && binding.state == BindingState::Active
     });
     let binding = binding.ok_or(DropReason::UnknownClient)?;
     within_limits(binding, situation)?;
     let base_index = binding.changed_index;
-    offers.release(&request.client);
+    offers.release(address.vpn, &request.client);
     Ok(Intent::Record(Command::Decline {
         address,
         client: request.client,

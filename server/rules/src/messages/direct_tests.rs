@@ -14,7 +14,7 @@ fn broadcast(scene: &mut Scene, ask: Ask) -> Result<(MessageType, Ipv4Addr), Dro
     let ask = ask.giaddr(Ipv4Addr::UNSPECIFIED);
     match scene.see_from(&ask.encode(), Some(LINK)) {
         Seen::Replied(reply) => Ok((reply.message_type, reply.header.yiaddr)),
-        Seen::Promised { pending, .. } => Ok((Ack, pending.address)),
+        Seen::Promised { pending, .. } => Ok((Ack, pending.address.ip)),
         Seen::Dropped(reason) => Err(reason),
         other => panic!("{other:?}"),
     }

@@ -12,7 +12,7 @@ use crate::reply_options::prevents_auto_configuration;
 use crate::request::{Request, Situation};
 use crate::subnet_selection::Link;
 use crate::{admission, probe, responsibility, subnet_selection};
-use replication_ledger::{BindingState, LedgerView};
+use replication_ledger::{BindingState, LedgerView, VpnAddress};
 use server_wire::{Message, MessageType, OptionCode};
 use std::net::Ipv4Addr;
 
@@ -37,8 +37,8 @@ pub(super) fn discover<'m, V: LedgerView>(
     let Choice { address, subnet, reservation } = choice;
     admission::within_limit(subnet, &request, &request.relay, situation)?;
     let settings = situation.settings();
-    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
-    let device = Device::of(request.message.header.giaddr, &request.relay);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address.ip);
+    let device = Device::of(subnet.at(message.header.giaddr), &request.relay);
     offers.hold(address, &request.client, device, situation.now);
     if let Some(probe) = probe::needed(&choice, &request, situation, offers)? {
         return Ok(Intent::Probe(probe));
@@ -61,7 +61,7 @@ pub(super) fn discover<'m, V: LedgerView>(
     Ok(Intent::Reply(ReplyPlan {
         message,
         message_type: Some(MessageType::Offer),
-        yiaddr: address,
+        yiaddr: address.ip,
         server_identifier: server_identifier(&request.relay, situation),
         terms: Some(LeaseTerms::of(&subnet.lease, lease_seconds, &request.client)),
         parameters: Some(parameters),
@@ -152,7 +152,7 @@ fn commits_at_once<V: LedgerView>(
 fn offered_seconds<V: LedgerView>(
     request: &Request<'_>,
     parameters: &Parameters<'_>,
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'_, V>,
 ) -> u32 {
     let (times, asked) = (&parameters.lease_times(), request.message.lease_time_seconds());

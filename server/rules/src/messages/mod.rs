@@ -18,7 +18,9 @@ use crate::offers::Offers;
 use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
 use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
-use replication_ledger::{Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet};
+use replication_ledger::{
+    Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet, VpnAddress,
+};
 use server_wire::{MESSAGE_LEN_MIN_BOOTP, Message, MessageType};
 use std::net::Ipv4Addr;
 
@@ -65,7 +67,7 @@ fn decide_for_client<'m, V: LedgerView>(
     if let Mode::Silent(reason) = situation.mode {
         return Err(DropReason::Silent(reason));
     }
-    handle(Request::new(message, arrival)?, situation, offers)
+    handle(Request::new(message, arrival, situation.settings())?, situation, offers)
 }
 
 /// Option 54 of a reply: what the relay wants there, else our own.
@@ -78,7 +80,7 @@ fn server_identifier<V>(relay: &RelayWords<'_>, situation: &Situation<'_, V>) ->
 /// An address on its way to a client.
 struct Grant<'m> {
     state: RequestState,
-    address: Ipv4Addr,
+    address: VpnAddress,
     lease_seconds: u32,
     subnet: &'m Subnet,
     reservation: Option<&'m Reservation>,
@@ -108,11 +110,11 @@ fn promise<'m, V: LedgerView>(
         isolated: situation.mode == Mode::Isolated,
     };
     let terms = LeaseTerms::of(&subnet.lease, lease_seconds, &request.client);
-    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address.ip);
     let ack = ReplyPlan {
         message,
         message_type: pending.reply_type(),
-        yiaddr: address,
+        yiaddr: address.ip,
         server_identifier: server_identifier(&grant.relay, situation),
         terms: (grant.state != RequestState::Bootp).then_some(terms),
         parameters: Some(parameters),
@@ -133,7 +135,7 @@ fn promise<'m, V: LedgerView>(
         relay_agent_information: request.relay.raw.into(),
         host_name: requested_host_name(message),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
-        names: names::wish(message, &parameters, address, lease_seconds),
+        names: names::wish(message, &parameters, address.ip, lease_seconds),
     };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
 }

@@ -2,7 +2,7 @@
 
 use crate::DropReason;
 use crate::limits::{DECLINED_BY_CLIENT_MAX, DECLINED_BY_DEVICE_MAX};
-use crate::scene::{Ask, OUR_ID, Scene, Seen, client, ip, settings};
+use crate::scene::{Ask, OUR_ID, Scene, Seen, at, client, ip, settings};
 use replication_ledger::{Authoritative, Command, LedgerView, Mode, Settings};
 use server_wire::MessageType::{self, Ack, Nak, Offer};
 
@@ -66,7 +66,7 @@ fn where_only_known_clients_are_served_the_others_are_ignored() {
     assert_eq!(fate(&mut scene, Ask::selecting(200, OUR_ID, ip("10.0.0.200"))), Ok(Ack));
     // A known client whose own address is not to be had gets one of the pool.
     let decline = Command::Decline {
-        address: ip("10.0.0.200"),
+        address: at(ip("10.0.0.200")),
         client: client(200),
         base_index: u64::MAX,
         quarantine_seconds: 60,
@@ -101,7 +101,7 @@ fn a_device_has_no_more_addresses_than_it_may() {
     assert_eq!(fate(&mut scene, Ask::discover(5)), Ok(Offer), "no device is named");
     scene.commit(
         1,
-        Command::Release { address: ip("10.0.0.10"), client: client(1), base_index: u64::MAX },
+        Command::Release { address: at(ip("10.0.0.10")), client: client(1), base_index: u64::MAX },
     );
     assert_eq!(fate(&mut scene, discover(3)), Ok(Offer), "one was given back");
 }
@@ -156,7 +156,7 @@ fn each_subnet_has_its_own_quarantine() {
     let decline = Ask::new(MessageType::Decline, 1).address(54, OUR_ID).address(50, address);
     let Seen::Recorded(command) = scene.see(&decline) else { panic!("not recorded") };
     scene.commit(1, command);
-    let binding = scene.table.binding(address).expect("the record stays");
+    let binding = scene.table.binding(at(address)).expect("the record stays");
     assert_eq!(binding.until, scene.now.plus_seconds(77));
 }
 

@@ -1,6 +1,6 @@
 //! Probes before offers.
 
-use crate::scene::{Ask, OUR_ID, Scene, Seen, client, ip, settings};
+use crate::scene::{Ask, OUR_ID, Scene, Seen, at, client, ip, settings};
 use crate::{DropReason, NetworkIndex, Probe, Situation, quarantine};
 use replication_ledger::{BindingState, BootpService, LedgerView, Outcome, Settings};
 use server_wire::MessageType;
@@ -20,7 +20,7 @@ fn scene() -> Scene {
 
 fn probe_for(scene: &mut Scene, ask: &Ask) -> Ipv4Addr {
     match scene.see(ask) {
-        Seen::Probed(Probe { address, wait_millis: WAIT_MILLIS }) => address,
+        Seen::Probed(Probe { address, wait_millis: WAIT_MILLIS }) => address.ip,
         other => panic!("{other:?}"),
     }
 }
@@ -36,7 +36,7 @@ fn answered(scene: &mut Scene, address: Ipv4Addr) -> Vec<Outcome> {
         now: scene.now,
         serving: &scene.serving,
     };
-    let commands = quarantine(address, &situation, &mut scene.offers);
+    let commands = quarantine(at(address), &situation, &mut scene.offers);
     scene.commit_all(1, commands)
 }
 
@@ -49,7 +49,7 @@ fn a_new_address_is_offered_after_nobody_answered_there() {
     // The client repeats itself, another one comes: neither begins a second probe of the same address.
     assert!(matches!(scene.see(&Ask::discover(1)), Seen::Dropped(DropReason::BeingProbed)));
     assert_eq!(probe_for(&mut scene, &Ask::discover(2)), ip("10.0.0.11"));
-    scene.offers.probed(address);
+    scene.offers.probed(at(address));
     for _ in 0..2 {
         let offer = scene.serve(&Ask::discover(1)).expect("an offer");
         assert_eq!((offer.message_type, offer.header.yiaddr), (MessageType::Offer, address));
@@ -75,12 +75,12 @@ fn an_address_where_somebody_answers_is_kept_from_everybody_and_another_is_offer
     let taken = probe_for(&mut scene, &Ask::discover(1));
     let outcomes = answered(&mut scene, taken);
     assert!(matches!(outcomes[..], [Outcome::Bound { .. }, Outcome::Done { count: 1 }]));
-    let binding = scene.table.binding(taken).expect("a record");
+    let binding = scene.table.binding(at(taken)).expect("a record");
     assert_eq!(binding.state, BindingState::Declined);
     assert_eq!(binding.until, scene.now.plus_seconds(24 * 3600));
     let next = probe_for(&mut scene, &Ask::discover(1).address(50, taken));
     assert_eq!(next, ip("10.0.0.11"));
-    scene.offers.probed(next);
+    scene.offers.probed(at(next));
     assert_eq!(scene.obtain(1), next);
 }
 
@@ -97,15 +97,15 @@ fn an_address_where_somebody_answers_is_not_offered_before_the_ledger_knows() {
         now: scene.now,
         serving: &scene.serving,
     };
-    let commands = quarantine(taken, &situation, &mut scene.offers);
+    let commands = quarantine(at(taken), &situation, &mut scene.offers);
     assert_ne!(probe_for(&mut scene, &Ask::discover(1)), taken);
     // Somebody else was quicker: the promise stands.
-    scene.offers.settle(taken);
+    scene.offers.settle(at(taken));
     let ask = Ask::selecting(7, OUR_ID, taken);
     assert_eq!(scene.serve(&ask).map(|ack| ack.message_type), Ok(MessageType::Ack));
     let outcomes = scene.commit_all(1, commands);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Refused(_))), "{outcomes:?}");
-    let binding = scene.table.binding(taken).expect("a record");
+    let binding = scene.table.binding(at(taken)).expect("a record");
     assert_eq!((binding.state, &binding.client), (BindingState::Active, &client(7)));
 }
 
@@ -114,7 +114,7 @@ fn an_address_where_somebody_answers_is_not_offered_before_the_ledger_knows() {
 fn what_a_client_had_before_is_not_probed_whatever_it_says() {
     let mut scene = scene();
     let address = probe_for(&mut scene, &Ask::discover(1));
-    scene.offers.probed(address);
+    scene.offers.probed(at(address));
     assert_eq!(scene.obtain(1), address);
     for ask in [
         Ask::discover(1),
@@ -130,7 +130,7 @@ fn what_a_client_had_before_is_not_probed_whatever_it_says() {
     assert!(matches!(scene.see(&Ask::discover(1)), Seen::Replied(_)));
     // What was found out for an offer that nobody took is forgotten with it.
     let other = probe_for(&mut scene, &Ask::discover(2));
-    scene.offers.probed(other);
+    scene.offers.probed(at(other));
     scene.pass(11);
     probe_for(&mut scene, &Ask::discover(2).address(50, other));
 }
@@ -146,9 +146,9 @@ fn who_gets_an_address_with_one_message_gets_it_after_the_probe() {
     bootp.message_type = None;
     for ask in [Ask::discover(1).with(80, &[]), bootp] {
         let address = probe_for(&mut scene, &ask);
-        scene.offers.probed(address);
+        scene.offers.probed(at(address));
         match scene.see(&ask) {
-            Seen::Promised { pending, .. } => assert_eq!(pending.address, address),
+            Seen::Promised { pending, .. } => assert_eq!(pending.address, at(address)),
             other => panic!("{other:?}"),
         }
     }

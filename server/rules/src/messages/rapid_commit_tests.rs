@@ -1,6 +1,6 @@
 //! RFC 4039: two messages in place of four.
 
-use crate::scene::{Ask, OTHER_ID, OUR_ID, Scene, Seen, client, ip, option, settings};
+use crate::scene::{Ask, OTHER_ID, OUR_ID, Scene, Seen, at, client, ip, option, settings};
 use crate::{DropReason, RequestState};
 use replication_ledger::{Command, LedgerView, Refusal};
 use server_wire::MessageType::{Ack, Offer};
@@ -23,15 +23,15 @@ fn a_discover_with_option_80_is_promised_and_then_acknowledged_with_it() {
     let Seen::Promised { command, pending, .. } = scene.see(&rapid(1)) else {
         panic!("no promise")
     };
-    assert!(scene.table.binding(ip("10.0.0.10")).is_none(), "deciding changes nothing");
-    assert_eq!((pending.state, pending.address), (RequestState::Init, ip("10.0.0.10")));
+    assert!(scene.table.binding(at(ip("10.0.0.10"))).is_none(), "deciding changes nothing");
+    assert_eq!((pending.state, pending.address), (RequestState::Init, at(ip("10.0.0.10"))));
     assert!(matches!(&command, Command::Bind(bind) if bind.client == client(1)), "{command:?}");
     let ack = scene.serve(&rapid(1)).expect("an ack");
     assert_eq!((ack.message_type, ack.header.yiaddr), (Ack, ip("10.0.0.10")));
     assert_eq!(ack.option(80), Some(&[][..]));
     assert_eq!(ack.option(54), Some(&OUR_ID.octets()[..]));
     assert!(ack.number(51).is_some());
-    let binding = scene.table.binding(ip("10.0.0.10")).expect("committed before it left");
+    let binding = scene.table.binding(at(ip("10.0.0.10"))).expect("committed before it left");
     assert_eq!(binding.client, client(1));
 }
 

@@ -5,7 +5,8 @@ use crate::intent::{DropReason, Intent};
 use crate::offers::Offers;
 use crate::request::{Request, Situation};
 use crate::responsibility::{self, Addressee};
-use replication_ledger::{BindingState, Command, LedgerView};
+use crate::subnet_selection;
+use replication_ledger::{BindingState, Command, LedgerView, VpnAddress};
 
 /// Ends the promise. No reply; the record keeps the client for when it comes back.
 // [H-54] The address is in ciaddr; the identifier must match the lease's.
@@ -31,10 +32,13 @@ pub(super) fn release<'m, V: LedgerView>(
         }
         Addressee::Several | Addressee::Me => {}
     }
+    // Unicast, as a rule without a relay that would name the VPN.
+    let vpn = subnet_selection::vpn_of_holder(&request, address, situation);
+    let address = VpnAddress { vpn: vpn.ok_or(DropReason::NoSubnet)?, ip: address };
     let binding = situation.view.binding(address).filter(|binding| {
         binding.client == request.client && binding.state == BindingState::Active
     });
     let base_index = binding.ok_or(DropReason::UnknownClient)?.changed_index;
-    offers.release(&request.client);
+    offers.release(address.vpn, &request.client);
     Ok(Intent::Record(Command::Release { address, client: request.client, base_index }))
 }

@@ -23,7 +23,9 @@ use crate::reply::ReplyPlan;
 use crate::request::{RelayWords, Request, Situation};
 use crate::responsibility::{self, Addressee};
 use crate::subnet_selection;
-use replication_ledger::{Authoritative, Binding, BindingState, Holder, LedgerView, Mode, Subnet};
+use replication_ledger::{
+    Authoritative, Binding, BindingState, Holder, LedgerView, Mode, Subnet, VpnAddress,
+};
 use std::net::Ipv4Addr;
 
 const WRONG_NETWORK: &str = "the address is not on this network";
@@ -82,11 +84,13 @@ fn select<'m, V: LedgerView>(
     // `state_of` saw option 54.
     let named = message.server_identifier().ok_or(DropReason::OtherServer)?;
     let addressee = responsibility::addressee(named, &request, situation);
-    let ours = offers.offered_to(&request.client, situation.now) == Some(address);
+    let vpn = request.vpn.ok_or(DropReason::NoSubnet)?;
+    let address = VpnAddress { vpn, ip: address };
+    let ours = offers.offered_to(vpn, &request.client, situation.now) == Some(address);
     match addressee {
         Addressee::Other => {
             // [H-41] Another server's offer was taken: ours is free again.
-            offers.release(&request.client);
+            offers.release(vpn, &request.client);
             return Err(DropReason::OtherServer);
         }
         // Several members share the identifier: whoever made the offer answers, else whose bucket it is [AV-Q7].
@@ -100,7 +104,7 @@ fn select<'m, V: LedgerView>(
     request.facts.locate(situation, link.subnets().next());
     let identifier = server_identifier(&request.relay, situation);
     let nak = |text| Ok(Intent::Reply(ReplyPlan::nak(message, settings, identifier, text)));
-    let Some(subnet) = link.subnet_of(address) else { return nak(WRONG_NETWORK) };
+    let Some(subnet) = link.subnet_of(address.ip) else { return nak(WRONG_NETWORK) };
     let binding = binding_of(&request, address, situation);
     if binding.is_none() && offers.is_held_for_another(address, &request.client, situation.now) {
         return if situation.mode == Mode::Isolated {
@@ -110,14 +114,14 @@ fn select<'m, V: LedgerView>(
         };
     }
     let relay = request.relay;
-    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    let reservation = allocator::reservation_at(&request, subnet, address.ip, &relay);
     if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
         return Err(DropReason::NotKnown);
     }
-    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
+    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address.ip)) {
         return not_for_class(situation, nak);
     }
-    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address.ip);
     let (times, asked) = (&parameters.lease_times(), message.lease_time_seconds());
     let lease_seconds = match binding {
         // The same time as in the offer, so that the two do not conflict.
@@ -149,6 +153,12 @@ fn verify<'m, V: LedgerView>(
     situation: &Situation<'m, V>,
 ) -> Decided<'m> {
     let message = request.message;
+    // Nor does who renews by unicast have to name its VPN: that is its relay's business, and the relay did not see this.
+    let vpn = match state {
+        RequestState::Renewing => subnet_selection::vpn_of_holder(&request, address, situation),
+        _ => request.vpn,
+    };
+    let address = VpnAddress { vpn: vpn.ok_or(DropReason::NoSubnet)?, ip: address };
     let binding = binding_of(&request, address, situation);
     let relay = effective_relay(&request, binding);
     let identifier = server_identifier(&relay, situation);
@@ -165,12 +175,12 @@ fn verify<'m, V: LedgerView>(
         _ => message.header.giaddr,
     };
     request.facts.locate_behind(situation, subnet, relay, giaddr);
-    let reservation = allocator::reservation_at(&request, subnet, address, &relay);
+    let reservation = allocator::reservation_at(&request, subnet, address.ip, &relay);
     if reservation.is_none() && !admission::serves(subnet, &request, &relay, situation) {
         return Err(DropReason::NotKnown);
     }
     // The configuration says it, not a record: whoever has a quorum knows it.
-    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address)) {
+    if reservation.is_none() && !request.facts.classes.may_use(subnet.pool_rules_of(address.ip)) {
         return not_for_class(situation, nak);
     }
     if binding.is_none() && reservation.is_none() {
@@ -186,7 +196,7 @@ fn verify<'m, V: LedgerView>(
         // [H-44] No record of the client: another server may know it.
         return Err(DropReason::UnknownClient);
     }
-    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address);
+    let parameters = Parameters::for_request(&request, settings, subnet, reservation, address.ip);
     let grant = Grant {
         state,
         address,
@@ -203,21 +213,17 @@ fn verify<'m, V: LedgerView>(
 fn subnet_for<'m, V: LedgerView>(
     request: &Request<'m>,
     state: RequestState,
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'m, V>,
 ) -> Result<Option<&'m Subnet>, DropReason> {
     if state == RequestState::Renewing {
         // ciaddr is trusted: the client is reachable by it.
-        // Nor does it have to name its VPN: that is its relay's business, and the relay did not see this.
-        let settings = situation.settings();
-        let silent = subnet_selection::vpn_named(request.message, request.relay.vss).is_none();
-        let meant = |s: &&Subnet| silent || subnet_selection::is_in_vpn(request, s, settings);
-        let subnet = settings.subnet_of(address).filter(meant);
+        let subnet = situation.settings().subnet_of(address);
         return subnet.map(Some).ok_or(DropReason::NoSubnet);
     }
     let link = subnet_selection::select(request, situation).ok_or(DropReason::NoSubnet)?;
     let says_nothing = |s: &Subnet| s.clients.authoritative == Authoritative::Nothing;
-    match link.subnet_of(address) {
+    match link.subnet_of(address.ip) {
         // [H-47] Another server may have addresses on this link that are not configured here.
         None if link.subnets().any(says_nothing) => Err(DropReason::NotAuthoritative),
         found => Ok(found),
@@ -228,7 +234,7 @@ fn subnet_for<'m, V: LedgerView>(
 // [H-30] A lease is an identifier together with an address; on another link the same client has another.
 fn binding_of<'m, V: LedgerView>(
     request: &Request<'m>,
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'m, V>,
 ) -> Option<&'m Binding> {
     situation.view.binding(address).filter(|binding| binding.client == request.client)
@@ -237,7 +243,7 @@ fn binding_of<'m, V: LedgerView>(
 /// True if no other member can have promised the address without this one's knowledge.
 // [AV-I3] Without a quorum a member knows what it promised, not what others did: only a wrong link is surely wrong. With
 // one it still does not know what another promised of its own free space while it was alone and has not yet merged.
-fn knows_all_about<V: LedgerView>(address: Ipv4Addr, situation: &Situation<'_, V>) -> bool {
+fn knows_all_about<V: LedgerView>(address: VpnAddress, situation: &Situation<'_, V>) -> bool {
     let others = match situation.globals().holders.holder(address) {
         Some(Holder::Owned(owner)) => owner != situation.me.id,
         Some(Holder::Disowned { .. }) => true,
@@ -266,15 +272,15 @@ fn knows_classes<V: LedgerView>(situation: &Situation<'_, V>) -> bool {
 /// True if the client holds, or was the last to hold, another address on the same link.
 fn has_other_address<V: LedgerView>(
     request: &Request<'_>,
-    address: Ipv4Addr,
+    address: VpnAddress,
     situation: &Situation<'_, V>,
 ) -> bool {
     let settings = situation.settings();
-    let network_of = |address| settings.subnet_of(address).map(|subnet| (subnet.prefix, subnet));
-    let Some((prefix, subnet)) = network_of(address) else { return false };
+    let network_of = |address| settings.subnet_of(address).map(|subnet| (subnet.range(), subnet));
+    let Some((range, subnet)) = network_of(address) else { return false };
     situation.view.bindings_of_client(&request.client).any(|binding| {
-        let same_link = network_of(binding.address).is_some_and(|(other_prefix, other)| {
-            other_prefix == prefix || (other.network.is_some() && other.network == subnet.network)
+        let same_link = network_of(binding.address).is_some_and(|(other_range, other)| {
+            other_range == range || (other.network.is_some() && other.network == subnet.network)
         });
         // A record that is free by now is history, not knowledge.
         binding.state != BindingState::Free && binding.address != address && same_link

@@ -1,12 +1,12 @@
 //! Tables of messages and what comes of them, in the order of the requirement list.
 
 use crate::scene::{
-    Ask, LEASE_SECONDS, OTHER_ID, OUR_ID, Reply, Scene, Seen, client, ip, settings,
+    Ask, LEASE_SECONDS, OTHER_ID, OUR_ID, Reply, Scene, Seen, at, client, global, ip, settings,
 };
 use crate::{DropReason, RequestState};
 use proptest::prelude::*;
 use replication_ledger::{
-    BindingState, Command, LedgerView, MemberId, Mode, Refusal, SilentReason, Timestamp,
+    BindingState, Command, LedgerView, MemberId, Mode, Refusal, SilentReason, Timestamp, VpnRange,
 };
 use server_wire::{MessageType, Op};
 use std::net::Ipv4Addr;
@@ -57,7 +57,10 @@ fn a_client_is_offered_what_it_has_then_had_then_wants_then_anything() {
         Ask::discover(1).address(50, ip("10.0.0.14")),
         Gives(Offer, "10.0.0.10"),
     );
-    scene.commit(1, Command::Release { address: first, client: client(1), base_index: u64::MAX });
+    scene.commit(
+        1,
+        Command::Release { address: at(first), client: client(1), base_index: u64::MAX },
+    );
     check(
         &mut scene,
         "had it",
@@ -256,11 +259,11 @@ fn an_offer_taken_is_promised_before_it_is_acknowledged() {
     scene.serve(&Ask::discover(1)).expect("an offer");
     let ask = Ask::selecting(1, OUR_ID, ip("10.0.0.10"));
     let Seen::Promised { command, ack, pending } = scene.see(&ask) else { panic!("no promise") };
-    assert!(scene.table.binding(ip("10.0.0.10")).is_none(), "deciding changes nothing");
+    assert!(scene.table.binding(at(ip("10.0.0.10"))).is_none(), "deciding changes nothing");
     assert_eq!(pending.state, RequestState::Selecting);
     assert_eq!(Reply::decode(&ack).number(51), Some(LEASE_SECONDS));
     scene.commit(1, command);
-    let binding = scene.table.binding(ip("10.0.0.10")).expect("a binding");
+    let binding = scene.table.binding(at(ip("10.0.0.10"))).expect("a binding");
     assert_eq!(binding.until, scene.now.plus_seconds(LEASE_SECONDS));
     assert_eq!(binding.giaddr, crate::scene::RELAY);
 }
@@ -326,7 +329,7 @@ fn about_a_free_address_of_a_neighbours_only_that_one_says_no() {
         check(&mut scene, "its own", ask, Drops(DropReason::UnknownClient));
     }
     check(&mut scene, "ours", Ask::rebinding(1, ip("10.0.0.12")), Naks);
-    scene.commit(1, Command::Disown { first: ip("10.0.0.12"), last: ip("10.0.0.12") });
+    scene.commit(1, Command::Disown { range: global("10.0.0.12", "10.0.0.12") });
     let ask = Ask::rebinding(1, ip("10.0.0.12"));
     check(&mut scene, "on its way", ask, Drops(DropReason::UnknownClient));
 }
@@ -336,12 +339,15 @@ fn about_a_free_address_of_a_neighbours_only_that_one_says_no() {
 fn a_free_address_that_a_client_had_is_no_ground_for_a_nak() {
     let mut scene = Scene::new();
     let address = scene.obtain(1);
-    scene.commit(1, Command::Release { address, client: client(1), base_index: u64::MAX });
+    scene.commit(
+        1,
+        Command::Release { address: at(address), client: client(1), base_index: u64::MAX },
+    );
     scene.settle();
-    scene.commit(1, Command::Free { addresses: vec![address] });
+    scene.commit(1, Command::Free { addresses: vec![at(address)] });
     let other = Ask::init_reboot(1, ip("10.0.0.12"));
     check(&mut scene, "history is no knowledge", other, Drops(DropReason::UnknownClient));
-    scene.commit(1, Command::Disown { first: address, last: address });
+    scene.commit(1, Command::Disown { range: VpnRange::one(at(address)) });
     let refused = Drops(DropReason::Refused(Refusal::Disowned));
     check(&mut scene, "on its way to another", Ask::init_reboot(1, address), refused);
 }
@@ -362,7 +368,7 @@ fn leases_are_extended_for_their_client_only() {
         assert_eq!((ack.header.yiaddr, ack.header.ciaddr), (address, address), "{what}");
         assert_eq!(ack.number(51), Some(LEASE_SECONDS), "{what}");
     }
-    let binding = scene.table.binding(address).expect("a binding");
+    let binding = scene.table.binding(at(address)).expect("a binding");
     assert_eq!(binding.until, scene.now.plus_seconds(LEASE_SECONDS));
     let unknown = Drops(DropReason::UnknownClient);
     check(&mut scene, "another's, renewing", Ask::renewing(2, address), unknown);
@@ -376,7 +382,7 @@ fn leases_are_extended_for_their_client_only() {
     scene.commit(
         1,
         Command::Decline {
-            address,
+            address: at(address),
             client: client(1),
             base_index: u64::MAX,
             quarantine_seconds: 60,
@@ -412,7 +418,7 @@ fn a_renewal_without_its_relay_keeps_what_the_relay_said() {
     acked(&mut scene, taken);
     // The reservation is by remote-id, which a unicast renewal does not carry.
     acked(&mut scene, Ask::renewing(3, offer.header.yiaddr));
-    let binding = scene.table.binding(offer.header.yiaddr).expect("a binding");
+    let binding = scene.table.binding(at(offer.header.yiaddr)).expect("a binding");
     assert_eq!(&binding.relay_agent_information[..], words);
     assert_eq!(&binding.vendor_class_identifier[..], b"docsis3.0");
 }
@@ -463,7 +469,7 @@ fn a_client_gives_up_its_own_address_only() {
         check(&mut scene, "no address", bare, Drops(DropReason::NoRequestedAddress));
         let Seen::Recorded(command) = scene.see(&ask(1, OUR_ID)) else { panic!("not recorded") };
         scene.commit(1, command);
-        let binding = scene.table.binding(address).expect("the record stays");
+        let binding = scene.table.binding(at(address)).expect("the record stays");
         assert_eq!(binding.client, client(1));
         let again = ask(1, OUR_ID);
         check(&mut scene, "twice", again, Drops(DropReason::UnknownClient));
@@ -484,7 +490,7 @@ fn an_inform_is_answered_without_any_lease() {
     assert_eq!((ack.header.yiaddr, ack.header.ciaddr), (Ipv4Addr::UNSPECIFIED, ip("10.0.1.77")));
     assert_eq!([51, 58, 59].map(|code| ack.option(code)), [None; 3]);
     assert_eq!(ack.option(6), Some(&[192, 0, 2, 53][..]));
-    assert_eq!(scene.table.bindings_from(Ipv4Addr::UNSPECIFIED).count(), 0);
+    assert_eq!(scene.table.bindings_from(at(Ipv4Addr::UNSPECIFIED)).count(), 0);
     let known = Ask::new(MessageType::Inform, 200).ciaddr(ip("10.0.0.77"));
     assert_eq!(acked(&mut scene, known).option(12), Some(&b"head-end"[..]));
 }
@@ -603,13 +609,13 @@ proptest! {
                     offered.retain(|(_, other, until)| *other != number && *until > now);
                     let twice = offered.iter().any(|(other, _, _)| *other == address);
                     prop_assert!(!twice, "{} offered twice", address);
-                    let holder = scene.table.binding(address);
+                    let holder = scene.table.binding(at(address));
                     let theirs = holder.is_none_or(|b| b.client == client(number));
                     prop_assert!(theirs || holder.is_some_and(|b| b.state == BindingState::Free));
                     offered.push((address, number, now.plus_seconds(10)));
                 }
                 Ack => {
-                    let binding = scene.table.binding(address).expect("promised");
+                    let binding = scene.table.binding(at(address)).expect("promised");
                     prop_assert_eq!(&binding.client, &client(number));
                     prop_assert_eq!(binding.state, BindingState::Active);
                     let told = reply.number(51).expect("a lease time");

@@ -1,7 +1,7 @@
 //! Clients that are to live without an address: RFC 8925, RFC 2563. And their names: RFC 4702.
 
 use crate::DropReason;
-use crate::scene::{Ask, OUR_ID, Reply, Scene, ip, option, settings};
+use crate::scene::{Ask, OUR_ID, Reply, Scene, at, ip, option, settings};
 use replication_ledger::LedgerView;
 use server_wire::MessageType::{Ack, Offer};
 use std::net::Ipv4Addr;
@@ -33,7 +33,7 @@ fn a_client_that_prefers_ipv6_is_offered_nothing_where_that_is_configured() {
     let taken = Ask::selecting(1, OUR_ID, ip("10.0.0.12")).with(55, &[108]);
     check(&mut scene, taken, "10.0.0.12", Some(&WAIT));
     check(&mut scene, Ask::renewing(1, ip("10.0.0.12")), "10.0.0.12", None);
-    assert!(scene.table.binding(ip("10.0.0.12")).is_some());
+    assert!(scene.table.binding(at(ip("10.0.0.12"))).is_some());
     for number in 10..30 {
         let _ = scene.serve(&Ask::discover(number));
     }
@@ -129,7 +129,7 @@ fn a_host_name_beside_option_81_is_ignored() {
             ask = ask.with(81, value);
         }
         assert_eq!(scene.serve(&ask).expect("an ack").message_type, Ack);
-        let binding = scene.table.binding(address).expect("bound");
+        let binding = scene.table.binding(at(address)).expect("bound");
         assert_eq!(&binding.host_name[..], expected);
     };
     check(1, Some(b"\x04\0\0\x04long\x07example\0"), b"long.example");
