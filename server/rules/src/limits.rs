@@ -24,3 +24,6 @@ pub const QUERY_LEN_MAX: usize = 4096;
 
 /// Turns of queries of one connection in one call: an answer of which little is wanted must not keep other connections waiting.
 pub const TURNS_MAX: usize = 32;
+
+/// Octets of a reply to a client that has no address yet and no relay agent, at most: one packet of 1500 octets.
+pub const DIRECT_REPLY_LEN_MAX: usize = 1500 - 28;

@@ -105,7 +105,11 @@ fn names_of_a_vpn_go_into_zones_of_that_vpn() {
     let mut settings = overlapping();
     settings.dns = with_dns(NameRules::default()).dns;
     let (option, wanted) = told(settings.clone(), in_vpn(ask(), RED));
-    assert_eq!((option.map(|(flags, _)| flags), wanted), (Some(E | N | O), None), "none of its own");
+    assert_eq!(
+        (option.map(|(flags, _)| flags), wanted),
+        (Some(E | N | O), None),
+        "none of its own"
+    );
     let dns = settings.dns.as_mut().expect("it is configured");
     dns.forward.push(DnsZone { vpn, ..dns.forward[0].clone() });
     let (option, wanted) = told(settings.clone(), in_vpn(ask(), RED));

@@ -1,6 +1,7 @@
 //! A reply as a plan that borrows everything, and its encoding into a buffer of the caller.
 
 use crate::lease_terms::LeaseTerms;
+use crate::limits::DIRECT_REPLY_LEN_MAX;
 use crate::parameters::Parameters;
 use crate::reply_fields;
 use crate::reply_options;
@@ -77,7 +78,7 @@ pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
     }
     // [H-07] No longer than the client takes.
     let mut writer = match plan.message_type {
-        Some(_) => MessageWriter::new(buffer, message.reply_len_max()),
+        Some(_) => MessageWriter::new(buffer, reply_len_max(message)),
         None => bootreply_writer(message, buffer),
     };
     writer.header(&header);
@@ -89,6 +90,17 @@ pub fn encode_reply(plan: &ReplyPlan<'_>, buffer: &mut Vec<u8>) -> OptionSet {
     reply_options::relay_agent_information(&mut writer, message, plan.settings);
     reply_options::write(&mut writer, plan);
     writer.finish().left_out
+}
+
+/// How long a reply to this message may be, in octets.
+///
+/// Who has no address yet can not be expected to put fragments together, whatever size it says that it takes: what the client asked for
+/// last is left out instead.
+fn reply_len_max(message: &Message<'_>) -> usize {
+    let header = &message.header;
+    let is_direct = header.giaddr.is_unspecified() && header.ciaddr.is_unspecified();
+    let of_link = if is_direct { DIRECT_REPLY_LEN_MAX } else { usize::MAX };
+    message.reply_len_max().min(of_link)
 }
 
 /// For a BOOTP client: 300 octets and what the relay takes out again, and nothing in `file` and `sname` but their own texts.

@@ -150,6 +150,24 @@ fn a_reply_is_no_longer_than_its_client_takes() {
 }
 
 #[test]
+fn a_client_without_an_address_gets_one_packet() {
+    let mut settings = settings();
+    settings.subnets[0].options = (224..240).map(|code| option(code, &[7; 200])).collect();
+    let mut scene = Scene::with_settings(settings);
+    let large = |ask: Ask| ask.with(57, &9000u16.to_be_bytes());
+    let mut len = |ask: Ask, link: Option<Ipv4Addr>| match scene
+        .see_from(&large(ask).encode(), link)
+    {
+        Seen::Replied(offer) => offer.options.iter().map(|(_, value)| value.len()).sum::<usize>(),
+        other => panic!("no offer: {other:?}"),
+    };
+    assert!(len(Ask::discover(1), None) > 3200, "its relay puts fragments together");
+    let direct = Ask::discover(2).giaddr(Ipv4Addr::UNSPECIFIED);
+    let told = len(direct, Some(ip("10.0.0.2")));
+    assert!((1000..1500 - 28 - 240).contains(&told), "{told}");
+}
+
+#[test]
 fn a_refusal_that_says_nothing_about_the_address_is_met_with_silence() {
     let mut scene = Scene::new();
     let address = scene.obtain(1);
