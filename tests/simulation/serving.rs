@@ -462,6 +462,7 @@ impl World {
         };
         let own = view.bindings_of_client(key);
         let own = own.filter(|b| b.address.vpn == number && b.state != BindingState::Free);
+        let own = own.filter(|b| usable(&b.address));
         let own = own.max_by_key(|b| (b.state == BindingState::Active, b.cltt)).map(|b| b.address);
         let believed = self.oracle.held_by(key, vpn, self.now);
         // Like the allocator's cursor, it does not always begin at the first.
@@ -473,11 +474,8 @@ impl World {
                 view.next_free(id, rest).or_else(|| view.next_free(id, pool))
             })
         };
-        let address = wild
-            .or(reserved.filter(usable))
-            .or(believed.filter(usable))
-            .or(own.filter(usable))
-            .or_else(free)?;
+        let address =
+            wild.or(reserved.filter(usable)).or(believed.filter(usable)).or(own).or_else(free)?;
         let own_key = ReservationKey::Hardware(*hardware);
         let key_of = settings.reservation_of(address).map(|reservation| reservation.key.clone());
         let key_of = key_of.filter(|key| *key == own_key);

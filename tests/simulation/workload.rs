@@ -1,7 +1,7 @@
 //! The steps of a run: what is drawn next, how time passes, and how a run ends.
 
 use crate::members::{Member, Phase};
-use crate::oracle::VPNS_LEN;
+use crate::oracle::{Proof, VPNS_LEN};
 use crate::raft::Message;
 use crate::world::{World, trace};
 use replication_ledger::{LedgerView, Mode, Role, invariants};
@@ -209,11 +209,14 @@ impl World {
                 newest = Some(shown);
             }
         }
-        // A member that was just restarted may not have applied again what it had told.
+        // A member that was just restarted may not have applied again what it had told, nor the merge after which it forgot a record.
         let maker = &self.members[promise.maker];
+        let merged = replication_ledger::merged_sequence(maker.table.globals(), maker.id);
         let knows = match promise.proof {
-            crate::oracle::Proof::Entry { index, .. } => maker.applied >= index,
-            crate::oracle::Proof::Record { .. } => true,
+            Proof::Entry { index, .. } => maker.applied >= index,
+            Proof::Record { sequence, .. } => {
+                merged >= sequence || maker.journal.iter().any(|r| r.sequence == sequence)
+            }
         };
         if knows && newest.as_ref().is_none_or(|shown| shown.client != promise.client) {
             self.fail(format!("the newest reply names another client: {promise:?}\n  {newest:?}"));
@@ -332,10 +335,8 @@ impl World {
                 // Whoever was removed while it was away hands nothing over: all wait until that is over.
                 let present = maker.up && !maker.destroyed && voters.contains(&maker.id);
                 match promise.proof {
-                    crate::oracle::Proof::Entry { .. } => {
-                        promise.lineage == self.lineages || maker.handed_over
-                    }
-                    crate::oracle::Proof::Record { .. } => present || maker.handed_over,
+                    Proof::Entry { .. } => promise.lineage == self.lineages || maker.handed_over,
+                    Proof::Record { .. } => present || maker.handed_over,
                 }
             });
         self.check(checked);
