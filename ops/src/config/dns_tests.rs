@@ -95,6 +95,8 @@ fn each_vpn_may_have_zones_of_the_same_names() {
         assert_eq!(forward.vpn, vpn);
     }
     assert!(dns.forward_zone(number(b"green"), b"\x01h\x07example\x03net\0").is_none());
+    // Its last subnet may go before the names that are left do.
+    read("[[dns.zone]]\nname = \"z\"\nservers = [\"::1\"]\nvpn = \"red\"");
 }
 
 #[test]

@@ -73,8 +73,9 @@ fn read(mut root: Section<'_>, text: &str) -> Settings {
     if let Some(section) = root.section("leasequery") {
         settings.leasequery = leasequery::read(section);
     }
-    settings.dns = root.section("dns").map(|section| Box::new(dns::read(section, &cluster.vpns)));
+    // Not those of zones: what is left of a VPN's names has to go from its zone after its last subnet has gone.
     cluster.vpns.check_used(&settings);
+    settings.dns = root.section("dns").map(|section| Box::new(dns::read(section, &cluster.vpns)));
     root.finish();
     settings
 }

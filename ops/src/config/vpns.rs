@@ -2,7 +2,7 @@
 
 use super::section::Item;
 use super::value;
-use replication_ledger::{Globals, Octets, Vpn, VpnAddress, VpnNumber};
+use replication_ledger::{Globals, Octets, Settings, Vpn, VpnAddress, VpnNumber};
 use server_wire::Vss;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
