@@ -50,6 +50,7 @@ pub(crate) fn bind(offset: u32, client: u32, circuit: u8) -> Command {
         relay_agent_information: vec![1, 1, circuit, 2, 2, 9, circuit].into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        classes: Default::default(),
         names: names(client),
     }))
 }

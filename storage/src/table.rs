@@ -18,8 +18,8 @@ use self::orders::{Orders, REMOTE_ID, Standing};
 use self::pages::{PAGE_LEN, Page, place};
 use self::slots_by_hash::SlotsByHash;
 use replication_ledger::{
-    Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, LedgerTable, LedgerView,
-    MemberId, NameEntry, NameTable, Stamp, Timestamp, VpnAddress, VpnRange,
+    Binding, BindingState, ClassNumber, ClientKey, Globals, HardwareAddress, Holder, LedgerTable,
+    LedgerView, MemberId, NameEntry, NameTable, Stamp, Timestamp, VpnAddress, VpnRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -52,6 +52,8 @@ pub struct Table {
     near_due: BTreeSet<VpnAddress>,
     ended: BTreeSet<(u64, VpnAddress)>,
     orders: Orders,
+    /// Running promises by the classes that they count for.
+    in_classes: BTreeMap<ClassNumber, u64>,
     names: NameTable,
     imaging: Imaging,
 }
@@ -130,6 +132,7 @@ impl Table {
         let (wheel_second, was_ended, was_near) = (*wheel_second, *ended_index, *near_due);
         let is_ended = if state.is_ended() { binding.end_index } else { NOT_ENDED };
 
+        self.count_in_classes(slot, 1);
         self.list_changed(slot);
         self.set_taken(address, state != BindingState::Free);
         if was_ended != is_ended {
@@ -148,6 +151,22 @@ impl Table {
             self.slot_mut(slot).near_due = false;
         }
         self.schedule(slot, wanted, wheel_second);
+    }
+
+    /// Adds a slot's record to its classes if it is a running promise, or takes it away before it changes.
+    fn count_in_classes(&mut self, slot: u32, change: i64) {
+        let Table { slab, in_classes, .. } = self;
+        let binding = &slab[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN].binding;
+        if binding.state != BindingState::Active {
+            return;
+        }
+        for class in binding.classes.numbers() {
+            let count = in_classes.entry(*class).or_default();
+            *count = count.saturating_add_signed(change);
+            if *count == 0 {
+                in_classes.remove(class);
+            }
+        }
     }
 
     /// Sees to it that the wheel looks at this slot at `wanted` or before; `present` is when it will anyway.
@@ -307,6 +326,10 @@ impl LedgerView for Table {
         })
     }
 
+    fn held_in_class(&self, class: ClassNumber) -> u64 {
+        self.in_classes.get(&class).copied().unwrap_or(0)
+    }
+
     fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
         self.owned(owner, range).find_map(|part| self.first_untaken(part))
     }
@@ -345,6 +368,7 @@ impl LedgerTable for Table {
         let slot = match self.slot_of(address) {
             Some(slot) => {
                 self.keep(slot);
+                self.count_in_classes(slot, -1);
                 self.unindex_client(slot);
                 let place = self.slot_mut(slot);
                 place.binding = binding;
@@ -364,6 +388,7 @@ impl LedgerTable for Table {
     ) -> Option<R> {
         let slot = self.slot_of(address)?;
         self.keep(slot);
+        self.count_in_classes(slot, -1);
         let answer = change(&mut self.slot_mut(slot).binding);
         self.reindex(slot);
         Some(answer)

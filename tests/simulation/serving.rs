@@ -489,6 +489,7 @@ impl World {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: Default::default(),
             names: NameWish::Naming(Box::new(self.naming(key))),
         })
     }

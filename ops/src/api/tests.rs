@@ -107,6 +107,7 @@ impl Alone {
                 relay_agent_information: vec![1, 1, number, 2, 2, b'r', b'1'].into(),
                 host_name: b"host\n".as_slice().into(),
                 vendor_class_identifier: Vec::new().into(),
+                classes: Default::default(),
                 names: NameWish::Unsaid,
             }))]);
             assert!(matches!(outcome[..], [Outcome::Bound { .. }]), "{outcome:?}");
@@ -643,6 +644,7 @@ fn promise_to_another() -> JournalRecord {
         relay_agent_information: Vec::new().into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        classes: Default::default(),
         names: NameWish::Unsaid,
     }
 }

@@ -21,6 +21,15 @@ pub(super) fn read(root: &mut Section<'_>, definitions: &Definitions) -> Vec<Cla
         questions += class.condition.steps.len();
         if names.contains(&class.name) {
             item.fail(format!("{} is the name of another class; choose another", class.name));
+        } else if let Some(twin) = classes
+            .iter()
+            .find(|known| known.limited().is_some() && known.limited() == class.limited())
+        {
+            item.fail(format!(
+                "{} and {} cannot be told apart by the number that follows from their names; give one \
+                 another name",
+                class.name, twin.name
+            ));
         } else if classes.len() >= CLASSES_MAX {
             item.fail(format!("is one class too many; {CLASSES_MAX} are allowed"));
             break;
@@ -51,6 +60,8 @@ fn read_one(item: &Item<'_>, names: Names<'_>) -> Option<Class> {
     let lease = section.section("lease").map(lease::span).unwrap_or_default();
     let addresses_per_remote_id_max = clients::addresses(&mut section, "addresses_per_remote_id");
     let addresses_per_circuit_id_max = clients::addresses(&mut section, "addresses_per_circuit_id");
+    let addresses_max =
+        section.take("addresses").and_then(|item| item.integer(1..=u64::from(u32::MAX)));
     section.finish();
     Some(Class {
         options: own.unwrap_or_default(),
@@ -58,6 +69,8 @@ fn read_one(item: &Item<'_>, names: Names<'_>) -> Option<Class> {
         lease,
         addresses_per_remote_id_max,
         addresses_per_circuit_id_max,
+        // The bounds are those of 32 bits.
+        addresses_max: addresses_max.map(|number| number as u32),
         ..Class::new(&name?, condition.unwrap_or_default())
     })
 }

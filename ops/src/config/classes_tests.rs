@@ -95,7 +95,7 @@ fn bad_classes_and_pools_are_refused_with_their_place() {
         &[
             "n.toml:2: class[0].match: column 30: expected a field such as chaddr, option.NAME or \
              relay.NAME, `not`, `exists`, `member` or `(`; it ends here",
-            "n.toml:4: class[0].option: unknown key; known here: addresses_per_circuit_id, \
+            "n.toml:4: class[0].option: unknown key; known here: addresses, addresses_per_circuit_id, \
              addresses_per_remote_id, boot, lease, match, name, options",
         ],
     );

@@ -204,6 +204,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             relay_agent_information: bind.relay_agent_information,
             host_name: bind.host_name,
             vendor_class_identifier: bind.vendor_class_identifier,
+            classes: bind.classes,
         }
     }
 
@@ -533,6 +534,7 @@ fn remember(binding: &mut Binding, bind: Bind, maker: MemberId, index: u64) {
     keep(&mut binding.relay_agent_information, bind.relay_agent_information);
     keep(&mut binding.host_name, bind.host_name);
     keep(&mut binding.vendor_class_identifier, bind.vendor_class_identifier);
+    binding.classes = bind.classes;
     if !bind.giaddr.is_unspecified() {
         binding.giaddr = bind.giaddr;
     }

@@ -1,6 +1,6 @@
 //! The record of one address, and the table of what may happen to it.
 
-use crate::{ClientKey, HardwareAddress, MemberId, Octets, Timestamp, VpnAddress};
+use crate::{ClientKey, HardwareAddress, LimitedClasses, MemberId, Octets, Timestamp, VpnAddress};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -94,6 +94,8 @@ pub struct Binding {
     pub host_name: Octets,
     /// Option 60 as the client sent it, empty if it did not.
     pub vendor_class_identifier: Octets,
+    /// The classes with a limit that its promise counts for.
+    pub classes: LimitedClasses,
 }
 
 impl Binding {

@@ -11,7 +11,7 @@
 //!
 //! **Absent on purpose.** Messages: what a field's value is belongs to whoever has one. Text: it stands in the settings' source.
 
-use crate::{Boot, LeaseTimes, Octets, OptionValue};
+use crate::{Boot, ClassNumber, LeaseTimes, Octets, OptionValue};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of a message, or of where it came from. Values are octets as on the wire.
@@ -230,6 +230,8 @@ pub struct Class {
     pub addresses_per_remote_id_max: Option<u32>,
     /// The same for one circuit.
     pub addresses_per_circuit_id_max: Option<u32>,
+    /// The most addresses that all of its clients have together when one of them asks for another.
+    pub addresses_max: Option<u32>,
 }
 
 impl Class {
@@ -243,7 +245,13 @@ impl Class {
             lease: LeaseSpan::default(),
             addresses_per_remote_id_max: None,
             addresses_per_circuit_id_max: None,
+            addresses_max: None,
         }
+    }
+
+    /// Its number, if its clients are counted.
+    pub fn limited(&self) -> Option<ClassNumber> {
+        self.addresses_max.map(|_| ClassNumber::of(&self.name))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What may enter the log, and what comes of it.
 
 use crate::{
-    BucketMap, ClientKey, HardwareAddress, JournalRecord, MemberId, Merged, NameVerdict, NameWish,
-    Octets, PartnerDown, ReservationKey, Role, Session, Settings, Timestamp, Version, VpnAddress,
-    VpnRange,
+    BucketMap, ClientKey, HardwareAddress, JournalRecord, LimitedClasses, MemberId, Merged,
+    NameVerdict, NameWish, Octets, PartnerDown, ReservationKey, Role, Session, Settings, Timestamp,
+    Version, VpnAddress, VpnRange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -29,6 +29,8 @@ pub struct Bind {
     pub host_name: Octets,
     /// Option 60; empty keeps what the binding knew.
     pub vendor_class_identifier: Octets,
+    /// Of which classes with a limit its client is.
+    pub classes: LimitedClasses,
     /// What DNS is to say.
     pub names: NameWish,
 }

@@ -226,6 +226,7 @@ impl Alone {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: binding.classes.clone(),
             names: NameWish::Unsaid,
         };
         Ok(self.record_of(applied, &bind, kind, until, now, Some(binding)))
@@ -258,6 +259,7 @@ impl Alone {
             relay_agent_information: bind.relay_agent_information.clone(),
             host_name: bind.host_name.clone(),
             vendor_class_identifier: bind.vendor_class_identifier.clone(),
+            classes: bind.classes.clone(),
             names: bind.names.clone(),
         }
     }
@@ -346,6 +348,7 @@ fn merged_over(known: Option<&Binding>, record: &JournalRecord) -> Binding {
             &record.vendor_class_identifier,
             same.map(|known| &known.vendor_class_identifier),
         ),
+        classes: record.classes.clone(),
     }
 }
 

@@ -36,6 +36,7 @@ fn bind(address: u8, number: u8) -> Bind {
         relay_agent_information: vec![2, 1, number].into(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        classes: Default::default(),
         names: NameWish::Unsaid,
     }
 }

@@ -31,6 +31,7 @@ mod identity;
 pub mod invariants;
 mod isolated;
 mod leasequery_settings;
+mod limited_classes;
 mod map_table;
 mod member_view;
 mod merge;
@@ -47,6 +48,7 @@ mod pools;
 mod reservations;
 mod reuse;
 mod settings;
+mod stable_hash;
 mod stamp;
 #[cfg(feature = "teeth")]
 pub mod teeth;
@@ -76,6 +78,7 @@ pub use leasequery_settings::{
     ActiveLeasequerySettings, AuthenticationProtocol, DraftNumbers, LeasequeryDialect,
     LeasequeryKind, LeasequerySecret, LeasequerySettings, RequestorSettings,
 };
+pub use limited_classes::{ClassNumber, LimitedClasses};
 pub use map_table::{MapPast, MapTable};
 pub use member_view::MemberView;
 pub use merge::{

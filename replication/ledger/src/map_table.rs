@@ -2,8 +2,8 @@
 
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
-    Binding, BindingKey, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId,
-    NameEntry, NameTable, PastLost, PastView, Stamp, VpnAddress, VpnRange,
+    Binding, BindingKey, BindingState, ClassNumber, ClientKey, Globals, HardwareAddress, Holder,
+    MemberId, NameEntry, NameTable, PastLost, PastView, Stamp, VpnAddress, VpnRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -72,6 +72,11 @@ impl LedgerView for MapTable {
 
     fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_ {
         self.bindings.range(first..).map(|(_, binding)| binding)
+    }
+
+    fn held_in_class(&self, class: ClassNumber) -> u64 {
+        let counts = |b: &&Binding| b.state == BindingState::Active && b.classes.contains(class);
+        self.bindings.values().filter(counts).count() as u64
     }
 
     fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {

@@ -11,8 +11,8 @@
 use crate::isolated::IsolatedView;
 use crate::view::LedgerView;
 use crate::{
-    Alone, Binding, ClientKey, Globals, HardwareAddress, MemberId, NameTable, Timestamp,
-    VpnAddress, VpnRange,
+    Alone, Binding, ClassNumber, ClientKey, Globals, HardwareAddress, MemberId, NameTable,
+    Timestamp, VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -105,6 +105,13 @@ impl<V: LedgerView> LedgerView for MemberView<'_, V> {
         match &self.isolated {
             None => Records::Applied(self.applied.bindings_from(first)),
             Some(isolated) => Records::Isolated(isolated.bindings_from(first)),
+        }
+    }
+
+    fn held_in_class(&self, class: ClassNumber) -> u64 {
+        match &self.isolated {
+            None => self.applied.held_in_class(class),
+            Some(isolated) => isolated.held_in_class(class),
         }
     }
 

@@ -18,8 +18,8 @@
 //! **Absent on purpose.** Disk: the journal is fsynced by whoever keeps it, before the reply leaves (AV-I5).
 
 use crate::{
-    Binding, BindingState, ClientKey, Command, Globals, HardwareAddress, MemberId, NameWish,
-    Octets, ReservationKey, Session, Timestamp, VpnAddress,
+    Binding, BindingState, ClientKey, Command, Globals, HardwareAddress, LimitedClasses, MemberId,
+    NameWish, Octets, ReservationKey, Session, Timestamp, VpnAddress,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,6 +72,8 @@ pub struct JournalRecord {
     pub host_name: Octets,
     /// Option 60, empty if there was none.
     pub vendor_class_identifier: Octets,
+    /// The classes with a limit that the promise counts for.
+    pub classes: LimitedClasses,
     /// What DNS is to say, from the merge on.
     pub names: NameWish,
 }
@@ -219,6 +221,7 @@ mod tests {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: LimitedClasses::default(),
             names: NameWish::Unsaid,
         }
     }

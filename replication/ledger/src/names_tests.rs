@@ -84,6 +84,7 @@ impl Alone {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: Default::default(),
             names,
         })))
     }

@@ -165,6 +165,7 @@ pub fn plan_return(
         relay_agent_information: binding.relay_agent_information.clone(),
         host_name: binding.host_name.clone(),
         vendor_class_identifier: binding.vendor_class_identifier.clone(),
+        classes: binding.classes.clone(),
         names: names_of(all, binding),
     });
     // What the log holds is older than the journal, which may end it.

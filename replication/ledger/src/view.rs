@@ -5,8 +5,8 @@
 //! both to the same answers.
 
 use crate::{
-    Binding, ClientKey, Globals, HardwareAddress, MemberId, NameEntry, NameTable, Stamp, Timestamp,
-    VpnAddress, VpnNumber, VpnRange,
+    Binding, ClassNumber, ClientKey, Globals, HardwareAddress, LimitedClasses, MemberId, NameEntry,
+    NameTable, Stamp, Timestamp, VpnAddress, VpnNumber, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -51,6 +51,9 @@ pub trait LedgerView {
 
     /// Records in order of address, from `first` on.
     fn bindings_from(&self, first: VpnAddress) -> impl Iterator<Item = &Binding> + '_;
+
+    /// How many promises run that count for this class, as committed.
+    fn held_in_class(&self, class: ClassNumber) -> u64;
 
     /// The lowest address of `range` that `owner` may give to a new client: it owns it, and no binding holds it.
     fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress>;
@@ -143,6 +146,7 @@ pub mod contract {
                     let until = Timestamp(random.below(2000) as u64);
                     let relay_agent_information = random.relay_agent_information();
                     let giaddr = Ipv4Addr::from(random.below(2) as u32);
+                    let classes = random.classes();
                     let change = |binding: &mut Binding| {
                         binding.state = state;
                         binding.until = until;
@@ -150,6 +154,7 @@ pub mod contract {
                         binding.changed_index = step;
                         binding.relay_agent_information = relay_agent_information.clone();
                         binding.giaddr = giaddr;
+                        binding.classes = classes.clone();
                     };
                     let found = table.amend(address, change);
                     assert_eq!(found, model.amend(address, change));
@@ -209,6 +214,9 @@ pub mod contract {
         let after = (random.below(600) as u64, address);
         assert!(table.bindings_changed_after(after).eq(model.bindings_changed_after(after)));
         let range = random.range_from(address, 200);
+        for class in [1, 2, 3].map(ClassNumber) {
+            assert_eq!(table.held_in_class(class), model.held_in_class(class));
+        }
         for owner in [MemberId(2), MemberId(3)] {
             assert_eq!(table.next_free(owner, range), model.next_free(owner, range));
             assert_eq!(table.free_count(owner, range), model.free_count(owner, range));
@@ -232,6 +240,12 @@ pub mod contract {
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
             (self.0 % end as u64) as usize
+        }
+
+        /// Each of two classes or not.
+        fn classes(&mut self) -> LimitedClasses {
+            let drawn = self.below(4) as u32;
+            [1, 2].into_iter().filter(|bit| drawn & bit != 0).map(ClassNumber).collect()
         }
 
         /// Of 300 addresses in each of three VPNs.
@@ -278,6 +292,7 @@ pub mod contract {
                 relay_agent_information: self.relay_agent_information(),
                 host_name: Vec::new().into(),
                 vendor_class_identifier: Vec::new().into(),
+                classes: self.classes(),
             }
         }
     }

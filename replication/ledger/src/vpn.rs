@@ -12,6 +12,7 @@
 //!
 //! **Absent on purpose.** What a VPN is: routing, tunnels. A relay knows, and says which one it means.
 
+use crate::stable_hash::stable_hash;
 use crate::{AddressRange, Octets};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -27,15 +28,10 @@ impl VpnNumber {
     /// The global VPN: addresses that are in no other (RFC 6607 section 3.5, type 255).
     pub const GLOBAL: VpnNumber = VpnNumber(0);
 
-    /// The number that belongs to this value of option 221. FNV-1a of 32 bits; it stands in stored keys, so it never changes.
+    /// The number that belongs to this value of option 221.
     pub(crate) fn of(identifier: &[u8]) -> VpnNumber {
-        const OFFSET_BASIS: u32 = 0x811c_9dc5;
-        const PRIME: u32 = 0x0100_0193;
-        let hash = identifier
-            .iter()
-            .fold(OFFSET_BASIS, |hash, octet| (hash ^ u32::from(*octet)).wrapping_mul(PRIME));
         // 0 is taken.
-        VpnNumber(hash.max(1))
+        VpnNumber(stable_hash(identifier).max(1))
     }
 }
 
@@ -202,7 +198,6 @@ mod tests {
         let check = |identifier: &[u8], number: u32| {
             assert_eq!(Vpn::named(identifier.into()).number(), VpnNumber(number));
         };
-        // The first two are published vectors of FNV-1a.
         check(b"a", 0xe40c_292c);
         check(b"foobar", 0xbf9c_f968);
         check(b"\0red", 0x94c1_7bd6);

@@ -198,6 +198,7 @@ mod tests {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: Default::default(),
             names: NameWish::Unsaid,
         }))
     }

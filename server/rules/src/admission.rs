@@ -37,8 +37,8 @@ fn is_known<V: LedgerView>(
     situation.index.reservations(settings, link, request, relay).next().is_some()
 }
 
-/// Lets the client have one address more behind its relay's Agent Remote ID and on its circuit, or says why not. What it has already
-/// counts for nothing.
+/// Lets the client have one address more in its classes, behind its relay's Agent Remote ID and on its circuit, or says why not. What it
+/// has already counts for nothing.
 ///
 /// Two clients whose promises cross on the way to the log may pass the limit together.
 // [O-08] A device that forges hardware addresses takes no more than its share of the pool.
@@ -49,6 +49,9 @@ pub(crate) fn within_limit<V: LedgerView>(
     situation: &Situation<'_, V>,
 ) -> Result<(), DropReason> {
     let classes = request.facts.classes;
+    if classes.of(situation.settings()).any(|class| is_class_full(class, request, situation)) {
+        return Err(DropReason::ClassLimit);
+    }
     let of_class = |max: fn(&Class) -> Option<u32>| classes.of(situation.settings()).find_map(max);
     let rules = &subnet.clients;
     let max = of_class(|class| class.addresses_per_remote_id_max);
@@ -81,6 +84,26 @@ pub(crate) fn within_limit<V: LedgerView>(
         }
     }
     Ok(())
+}
+
+/// True if other clients of the class hold as many addresses as all of them may.
+///
+/// The count is of the whole cluster as this member knows it; members that do not hear one another count for themselves.
+fn is_class_full<V: LedgerView>(
+    class: &Class,
+    request: &Request<'_>,
+    situation: &Situation<'_, V>,
+) -> bool {
+    let (Some(number), Some(max)) = (class.limited(), class.addresses_max) else { return false };
+    let view = situation.view;
+    let held = view.held_in_class(number);
+    if held < u64::from(max) {
+        return false;
+    }
+    let own = view.bindings_of_client(&request.client).filter(|binding| {
+        binding.state == BindingState::Active && binding.classes.contains(number)
+    });
+    held - own.count() as u64 >= u64::from(max)
 }
 
 /// Agent Circuit ID, as a number.

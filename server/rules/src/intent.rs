@@ -72,6 +72,8 @@ pub enum DropReason {
     RemoteIdLimit,
     /// The clients of its circuit have as many addresses as they may have.
     CircuitIdLimit,
+    /// The clients of its class have as many addresses as they may have.
+    ClassLimit,
     /// The address is wrong for the link, and another server may know better.
     NotAuthoritative,
     /// The message lacks an address that its kind must name.
@@ -137,6 +139,7 @@ impl DropReason {
             DropReason::NotForClass => "not_for_class",
             DropReason::RemoteIdLimit => "remote_id_limit",
             DropReason::CircuitIdLimit => "circuit_id_limit",
+            DropReason::ClassLimit => "class_limit",
             DropReason::NotAuthoritative => "not_authoritative",
             DropReason::NoRequestedAddress => "no_requested_address",
             DropReason::UnknownClient => "unknown_client",
@@ -198,6 +201,7 @@ mod tests {
             DropReason::NotForClass,
             DropReason::RemoteIdLimit,
             DropReason::CircuitIdLimit,
+            DropReason::ClassLimit,
             DropReason::NotAuthoritative,
             DropReason::UnexpectedType,
             DropReason::NoClientIdentity,

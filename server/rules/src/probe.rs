@@ -92,6 +92,7 @@ pub fn quarantine<V: LedgerView>(
         relay_agent_information: Octets::default(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        classes: Default::default(),
         names: NameWish::Nothing,
     };
     let decline = Command::Decline {

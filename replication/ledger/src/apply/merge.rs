@@ -154,6 +154,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             relay_agent_information: record.relay_agent_information,
             host_name: record.host_name,
             vendor_class_identifier: record.vendor_class_identifier,
+            classes: record.classes,
         }
     }
 
@@ -176,6 +177,7 @@ impl<T: LedgerTable> Applying<'_, T> {
                 record.vendor_class_identifier,
                 before.vendor_class_identifier,
             ),
+            classes: record.classes,
             ..before
         }
     }

@@ -73,6 +73,7 @@ impl Cluster {
             relay_agent_information: Octets::default(),
             host_name: Octets::default(),
             vendor_class_identifier: Octets::default(),
+            classes: Default::default(),
             names: NameWish::Unsaid,
         };
         let outcome = self.commit(sender, Command::Bind(Box::new(bind)));
@@ -131,6 +132,7 @@ fn promise(
         relay_agent_information: vec![1, 1, number].into(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        classes: Default::default(),
         names: naming(number),
     }
 }

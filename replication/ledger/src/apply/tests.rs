@@ -129,6 +129,7 @@ fn bind_by(address: &str, number: u8, reservation: Option<ReservationKey>) -> Co
         relay_agent_information: Octets::default(),
         host_name: Octets::default(),
         vendor_class_identifier: Octets::default(),
+        classes: Default::default(),
         names: NameWish::Unsaid,
     }))
 }

@@ -3,8 +3,8 @@
 use super::{Alone, newer};
 use crate::view::LedgerView;
 use crate::{
-    Binding, BindingState, ClientKey, Globals, HardwareAddress, Holder, MemberId, NameTable,
-    Timestamp, VpnAddress, VpnRange,
+    Binding, BindingState, ClassNumber, ClientKey, Globals, HardwareAddress, Holder, MemberId,
+    NameTable, Timestamp, VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -116,6 +116,15 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
             let right = right.filter(|b| b.address == next).and_then(|_| journaled.next());
             newer(right, left)
         })
+    }
+
+    fn held_in_class(&self, class: ClassNumber) -> u64 {
+        let counts = |b: &Binding| b.state == BindingState::Active && b.classes.contains(class);
+        let journaled = self.journaled().filter(|journaled| counts(journaled)).count() as u64;
+        // What the journal shows in its place does not count twice.
+        let shown_else = self.journaled().filter_map(|b| self.applied.binding(b.address));
+        let shown_else = shown_else.filter(|applied| counts(applied)).count() as u64;
+        self.applied.held_in_class(class) - shown_else + journaled
     }
 
     fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {

@@ -136,6 +136,7 @@ pub fn bind(client: u32, address: VpnAddress) -> Command {
         relay_agent_information: vec![1, 4, 1, 2, 3, 4].into(),
         host_name: Vec::new().into(),
         vendor_class_identifier: Vec::new().into(),
+        classes: Default::default(),
         names: NameWish::Unsaid,
     }))
 }

@@ -3,8 +3,9 @@
 use crate::scene::{Ask, OUR_ID, RELAY, Scene, Seen, at, ip, option, settings};
 use crate::{Arrival, DropReason, Intent, NetworkIndex, Situation, decide, encode_reply};
 use replication_ledger::{
-    AddressRange, Allocation, Class, Command, Condition, FAILS, Field, HOLDS, LeaseSpan, Mode,
-    Part, PoolRules, Question, Reservation, ReservationKey, Settings, Step, Test, VendorClass,
+    AddressRange, Allocation, Class, Command, Condition, FAILS, Field, HOLDS, LeaseSpan,
+    LedgerView, Mode, Part, PoolRules, Question, Reservation, ReservationKey, Settings, Step, Test,
+    VendorClass,
 };
 use server_wire::Message;
 use server_wire::MessageType::{self, Ack, Nak, Offer};
@@ -229,6 +230,44 @@ fn a_circuit_has_no_more_addresses_than_it_may() {
     // An Agent Remote ID names another relay, and its circuits are others.
     check([b"\x01\x01a\x02\x01m", b"\x02\x01m\x01\x01a", b"\x01\x01a\x02\x01n"], None);
     check([b"\x01\x01a", b"\x01\x01a", b"\x01\x01a\x02\x01m"], None);
+}
+
+#[test]
+fn a_class_has_no_more_addresses_than_it_may_as_a_whole() {
+    let mut settings = with_phones();
+    settings.classes[0].addresses_max = Some(2);
+    let mut scene = Scene::with_settings(settings.clone());
+    let take = |scene: &mut Scene, number: u8| {
+        let offer = scene.serve(&phone(Ask::discover(number)))?;
+        let taken = phone(Ask::selecting(number, OUR_ID, offer.header.yiaddr));
+        scene.serve(&taken).map(|ack| ack.header.yiaddr)
+    };
+    let first = take(&mut scene, 1).expect("an ack");
+    // Whoever is in no such class counts for nothing.
+    scene.obtain(8);
+    assert!(take(&mut scene, 2).is_ok());
+    assert_eq!(take(&mut scene, 3), Err(DropReason::ClassLimit));
+    assert_eq!(take(&mut scene, 1), Ok(first), "its own does not count");
+    assert_eq!(fate(&mut scene, Ask::discover(3)), Ok(Offer), "as somebody else it may");
+    // What is over counts no more.
+    scene.commit(1, Command::Reset { address: at(first) });
+    assert!(take(&mut scene, 3).is_ok());
+    assert_eq!(take(&mut scene, 4), Err(DropReason::ClassLimit));
+    // A higher limit counts those that are there; without one nobody is counted from the next renewal on.
+    let number = settings.classes[0].limited().expect("it has a limit");
+    settings.classes[0].addresses_max = Some(3);
+    let configure = |settings: &Settings, replaces_revision| Command::Configure {
+        replaces_revision,
+        settings: Box::new(settings.clone()),
+    };
+    scene.commit(1, configure(&settings, 1));
+    assert!(take(&mut scene, 4).is_ok());
+    assert_eq!(take(&mut scene, 5), Err(DropReason::ClassLimit));
+    assert_eq!(scene.table.held_in_class(number), 3);
+    settings.classes[0].addresses_max = None;
+    scene.commit(1, configure(&settings, 2));
+    assert!(take(&mut scene, 5).is_ok() && take(&mut scene, 4).is_ok());
+    assert_eq!(scene.table.held_in_class(number), 2);
 }
 
 #[test]

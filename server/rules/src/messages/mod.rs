@@ -19,7 +19,7 @@ use crate::parameters::Parameters;
 use crate::reply::ReplyPlan;
 use crate::request::{Arrival, RelayWords, Request, Situation, type_of};
 use replication_ledger::{
-    Bind, Command, LedgerView, Mode, Octets, Reservation, Subnet, VpnAddress,
+    Bind, Class, Command, LedgerView, Mode, Octets, Reservation, Subnet, VpnAddress,
 };
 use server_wire::{MESSAGE_LEN_MIN_BOOTP, Message, MessageType};
 use std::net::Ipv4Addr;
@@ -135,6 +135,7 @@ fn promise<'m, V: LedgerView>(
         relay_agent_information: request.relay.raw.into(),
         host_name: requested_host_name(message),
         vendor_class_identifier: message.vendor_class_identifier().unwrap_or_default().into(),
+        classes: request.facts.classes.of(settings).filter_map(Class::limited).collect(),
         names: names::wish(message, &parameters, address.ip, lease_seconds),
     };
     Intent::Promise { command: Command::Bind(Box::new(bind)), ack, pending }
