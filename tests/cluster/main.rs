@@ -14,6 +14,7 @@ mod reconciliation;
 mod takeover;
 mod truth;
 mod upgrade;
+mod vpns;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::packet::{Packet, kind, option};
 
+/// Virtual Subnet Selection, RFC 6607 §3.3.
+const VSS: u8 = 151;
+
 /// How long a reply may take before the client sends again.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -225,6 +228,13 @@ impl Client {
     /// The client without a client identifier: its hardware address is its identity.
     pub fn without_client_id(mut self) -> Self {
         self.client_id = None;
+        self
+    }
+
+    /// The client behind a relay agent that names its VPN: the value of sub-option 151 (RFC 6607 section 3.3).
+    pub fn within(mut self, vpn: &[u8]) -> Self {
+        let named = crate::requestor::sub_option(VSS, vpn);
+        self.relay_agent.get_or_insert_default().extend(named);
         self
     }
 
