@@ -1,4 +1,4 @@
-//! The difference of two texts, line by line.
+//! The difference of two texts of network.toml, line by line.
 
 /// Lines shown around a change.
 const CONTEXT_LEN: usize = 3;
@@ -12,7 +12,16 @@ enum Line<'a> {
     New(&'a str),
 }
 
-/// The changes from `old` to `new` with `-`, `+` and some lines around them; empty if the lines are the same.
+impl<'a> Line<'a> {
+    fn content(&self) -> &'a str {
+        match self {
+            Line::Same(content) | Line::Old(content) | Line::New(content) => content,
+        }
+    }
+}
+
+/// The changes from `old` to `new` with `-`, `+` and some lines around them; empty if the lines are the same. Before a change of which the
+/// lines around do not say in which subnet it is, a line with `@` does: subnets of different VPNs look alike.
 pub(crate) fn diff(old: &str, new: &str) -> String {
     let old: Vec<&str> = old.lines().collect();
     let new: Vec<&str> = new.lines().collect();
@@ -27,8 +36,15 @@ pub(crate) fn diff(old: &str, new: &str) -> String {
         if !shown {
             continue;
         }
-        if shown_until != position && !text.is_empty() {
-            text.push_str("…\n");
+        if shown_until != position || text.is_empty() {
+            if !text.is_empty() {
+                text.push_str("…\n");
+            }
+            // Shown, so a change is near.
+            let change = lines[position..until].iter().position(changed).unwrap_or_default();
+            if let Some(subnet) = subnet_of(&lines[..position + change], position) {
+                text.push_str(&format!("@ {subnet}\n"));
+            }
         }
         shown_until = position + 1;
         let (mark, content) = match line {
@@ -39,6 +55,24 @@ pub(crate) fn diff(old: &str, new: &str) -> String {
         text.push_str(&format!("{mark}{content}\n"));
     }
     text
+}
+
+/// What names the subnet that the last of these lines is in, if it begins before the line `shown`.
+fn subnet_of(lines: &[Line<'_>], shown: usize) -> Option<String> {
+    let mut contents = lines.iter().map(|line| line.content().trim());
+    // Its reservations and pools are tables of their own, in it.
+    let is_other = |text: &str| {
+        text.starts_with('[') && !text.starts_with("[[subnet.") && !text.starts_with("[subnet.")
+    };
+    let begin = contents.rposition(is_other).filter(|begin| *begin < shown)?;
+    let inside = || lines[begin..].iter().map(|line| line.content().trim());
+    inside().next().filter(|text| text.starts_with("[[subnet]]"))?;
+    let own = || inside().skip(1).take_while(|text| !text.starts_with('['));
+    let said = |key: &'static str| {
+        own().find(move |text| text.split('=').next().is_some_and(|name| name.trim() == key))
+    };
+    let named: Vec<&str> = ["prefix", "network", "vpn"].into_iter().filter_map(said).collect();
+    Some(format!("[[subnet]] {}", named.join(", ")))
 }
 
 fn compare<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
@@ -100,6 +134,27 @@ mod tests {
         check("", "a", "+a\n");
         check("a\nb\nc", "a\nc", " a\n-b\n c\n");
         check("a\nx\nc\ny", "a\nc\nz\ny", " a\n-x\n c\n+z\n y\n");
+        let subnet = |vpn: &str, last: &str| {
+            let reserved = "mac = \"02:00:00:00:00:01\"\naddress = \"10.0.0.9\"\n";
+            format!(
+                "[[subnet]]\nprefix = \"10.0.0.0/24\"\n{vpn}pools = []\n[[subnet.reservation]]\n\
+                 {reserved}hostname = \"a\"\n[subnet.reservation.boot]\n# boot\nfile = \"{last}\"\n"
+            )
+        };
+        let red = |last: &str| subnet("vpn = \"red\"\n", last);
+        check(
+            &[subnet("", "f"), red("f")].concat(),
+            &[subnet("", "f"), red("g")].concat(),
+            "@ [[subnet]] prefix = \"10.0.0.0/24\", vpn = \"red\"\n hostname = \"a\"\n \
+             [subnet.reservation.boot]\n # boot\n-file = \"f\"\n+file = \"g\"\n",
+        );
+        check(
+            &[subnet("", "f"), red("f")].concat(),
+            &[subnet("", "g"), red("f")].concat(),
+            "@ [[subnet]] prefix = \"10.0.0.0/24\"\n hostname = \"a\"\n \
+             [subnet.reservation.boot]\n # boot\n-file = \"f\"\n+file = \"g\"\n [[subnet]]\n \
+             prefix = \"10.0.0.0/24\"\n vpn = \"red\"\n",
+        );
         let long = "1\n2\n3\n4\n5\n6\n7\n8\n9";
         let both_ends = long.replace('1', "one").replace('9', "nine");
         check(long, &both_ends, "-1\n+one\n 2\n 3\n 4\n…\n 6\n 7\n 8\n-9\n+nine\n");

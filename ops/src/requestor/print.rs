@@ -179,6 +179,7 @@ fn readable(octets: &[u8]) -> String {
 fn vpn(value: &[u8]) -> String {
     match Vss::decode(value) {
         Ok(Vss::Name(name)) => readable(name),
+        Ok(Vss::VpnId(id)) => format!("0x{}", hex(id)),
         _ => format!("0x{}", hex(value)),
     }
 }

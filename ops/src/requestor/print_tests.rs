@@ -86,7 +86,7 @@ fn hardware_and_vpns_of_other_kinds_are_named() {
     let mut known = Reconciler::new(false);
     add(&mut known, 0, &said);
     let line = Line::of(known.iter().next().expect("one"), &servers());
-    assert_eq!((line.mac.as_deref(), line.vpn.as_deref()), (None, Some("0x0101020304050607")));
+    assert_eq!((line.mac.as_deref(), line.vpn.as_deref()), (None, Some("0x01020304050607")));
     assert_eq!(line.cells()[1], "unassigned");
 
     said = said.with(61, [1]).mac(1);

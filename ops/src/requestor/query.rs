@@ -76,6 +76,8 @@ pub enum Vpn {
     Global,
     /// The one with this name.
     Name(Vec<u8>),
+    /// The one with this VPN-ID (RFC 2685).
+    Id([u8; 7]),
     /// Every one (RFC 6926 section 6.2.9).
     All,
 }
@@ -319,6 +321,7 @@ impl Query {
         match &self.vpn {
             Vpn::Global => return None,
             Vpn::Name(name) => Vss::Name(name).encode(&mut value),
+            Vpn::Id(id) => Vss::VpnId(id).encode(&mut value),
             Vpn::All => Vss::All.encode(&mut value),
         }
         Some(value)

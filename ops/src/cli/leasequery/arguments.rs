@@ -76,8 +76,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = time)]
     end_time: Option<Moment>,
     /// TCP: in this VPN, or in all
-    #[arg(long, value_name = "NAME|all")]
-    vpn: Option<String>,
+    #[arg(long, value_name = "NAME|0xVPN-ID|all", value_parser = vpn)]
+    vpn: Option<Vpn>,
     /// Ask for these options too, by name or number
     #[arg(long, value_name = "OPTION,...", value_delimiter = ',', value_parser = option)]
     request: Vec<OptionCode>,
@@ -183,6 +183,18 @@ fn numbers(text: &str) -> Result<CodePoints, String> {
     }
 }
 
+fn vpn(text: &str) -> Result<Vpn, String> {
+    match text.strip_prefix("0x") {
+        Some(digits) => {
+            let octets = value::hex(digits)?;
+            let id = octets[..].try_into().map(Vpn::Id);
+            id.map_err(|_| format!("`{text}` is not a VPN-ID; it has seven octets"))
+        }
+        None if text == "all" => Ok(Vpn::All),
+        None => Ok(Vpn::Name(text.as_bytes().to_vec())),
+    }
+}
+
 pub(super) fn plan(arguments: &Arguments) -> Result<Plan> {
     let key = key(arguments)?;
     let by_identity = !matches!(key, Key::RelayId(_) | Key::Everything);
@@ -197,11 +209,7 @@ pub(super) fn plan(arguments: &Arguments) -> Result<Plan> {
     let query = Query {
         start_time: arguments.start_time.map(Moment::unix),
         end_time: arguments.end_time.map(Moment::unix),
-        vpn: match arguments.vpn.as_deref() {
-            None => Vpn::Global,
-            Some("all") => Vpn::All,
-            Some(name) => Vpn::Name(name.as_bytes().to_vec()),
-        },
+        vpn: arguments.vpn.clone().unwrap_or_default(),
         reservations: arguments.reservations,
         more_options: arguments.request.clone(),
         ..Query::from(key)

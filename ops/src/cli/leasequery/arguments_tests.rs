@@ -54,6 +54,11 @@ fn everything_else_finds_its_place_in_the_plan() {
     let query = &plan.queries[0];
     assert_eq!((query.start_time, query.end_time), (Some(1000), Some(2000)));
     assert_eq!(query.vpn, Vpn::Name(b"red".to_vec()));
+    let of = |vpn: &str| {
+        let plan = planned(&format!("--server 192.0.2.1 --all --vpn {vpn}")).expect("good");
+        plan.queries[0].vpn.clone()
+    };
+    assert_eq!((of("all"), of("0x00000500000001")), (Vpn::All, Vpn::Id([0, 0, 5, 0, 0, 0, 1])));
     assert_eq!(query.more_options, [OptionCode(15), OptionCode(66)]);
     assert_eq!((plan.deadline, plan.tcp.attempts), (Some(Duration::from_secs(120)), 7));
     let numbers = plan.form.numbers;
@@ -84,6 +89,7 @@ fn wrong_usage_is_refused_with_what_to_do() {
     check("--server 192.0.2.1 --all --tls", MissingRequiredArgument);
     check("--server 192.0.2.1 --all --tls --ca a --certificate b", MissingRequiredArgument);
     check("--server 192.0.2.1 --all --request nothing", ValueValidation);
+    check("--server 192.0.2.1 --all --vpn 0x0102", ValueValidation);
     check("--server 192.0.2.1 --all --dialect french", InvalidValue);
     check("--server 192.0.2.1 --ip 10.0.0.1 --secret-id 1", MissingRequiredArgument);
     let check = |line: &str, expected: &str| {
