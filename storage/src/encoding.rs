@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 
 /// The newest version that this program reads and writes. 2: leasequery settings grew. 3: what members do without a quorum;
 /// settings about clients; which promise a release ends. 4: the version itself; classes, pools and names of clients.
-const NEWEST: Version = Version(4);
+/// 5: addresses with the number of their VPN; the classes that a promise counts for.
+const NEWEST: Version = Version(5);
 
 static PRETENDED: OnceLock<Version> = OnceLock::new();
 
@@ -160,7 +161,7 @@ mod tests {
     };
     use std::net::Ipv4Addr;
 
-    const V4: Version = Version(4);
+    const V5: Version = Version(5);
     const RED: VpnAddress =
         VpnAddress { vpn: VpnNumber(0x94c1_7bd6), ip: Ipv4Addr::new(10, 0, 0, 1) };
 
@@ -309,9 +310,9 @@ mod tests {
         let check = |parcels_len: usize| {
             let parcels = vec![batch().parcels.remove(0); parcels_len];
             let encoded: Vec<Vec<u8>> =
-                parcels.iter().map(|parcel| encode_parcel(V4, parcel)).collect();
+                parcels.iter().map(|parcel| encode_parcel(V5, parcel)).collect();
             let batch = Batch { stamp: batch().stamp, parcels };
-            assert_eq!(encode_batch_of(V4, batch.stamp, &encoded), encode_batch(V4, &batch));
+            assert_eq!(encode_batch_of(V5, batch.stamp, &encoded), encode_batch(V5, &batch));
         };
         check(0);
         check(1);
@@ -320,43 +321,43 @@ mod tests {
 
     /// If this fails, the bytes changed: the version must change with them.
     #[test]
-    fn version_4_is_what_it_always_was() {
-        assert_eq!(hex(&encode_batch(V4, &batch())), GOLDEN_BATCH);
-        assert_eq!(hex(&encode_binding(V4, &contract::sample())), GOLDEN_BINDING);
+    fn version_5_is_what_it_always_was() {
+        assert_eq!(hex(&encode_batch(V5, &batch())), GOLDEN_BATCH);
+        assert_eq!(hex(&encode_binding(V5, &contract::sample())), GOLDEN_BINDING);
         assert_eq!(hex(&encode(&leasequery())), GOLDEN_LEASEQUERY);
-        assert_eq!(hex(&encode_journal_record(V4, &journal_record())), GOLDEN_JOURNAL_RECORD);
-        assert_eq!(hex(&encode_names(V4, &name_entry())), GOLDEN_NAMES);
-        assert_eq!(decode_names(&encode_names(V4, &name_entry())).ok(), Some(name_entry()));
-        let record = decode_journal_record(&encode_journal_record(V4, &journal_record()));
+        assert_eq!(hex(&encode_journal_record(V5, &journal_record())), GOLDEN_JOURNAL_RECORD);
+        assert_eq!(hex(&encode_names(V5, &name_entry())), GOLDEN_NAMES);
+        assert_eq!(decode_names(&encode_names(V5, &name_entry())).ok(), Some(name_entry()));
+        let record = decode_journal_record(&encode_journal_record(V5, &journal_record()));
         assert_eq!(record.ok(), Some(journal_record()));
         assert_eq!(decode(&encode(&leasequery()), "settings").ok(), Some(leasequery()));
-        assert_eq!(decode_batch(&encode_batch(V4, &batch())).ok(), Some(batch()));
+        assert_eq!(decode_batch(&encode_batch(V5, &batch())).ok(), Some(batch()));
         let binding = contract::sample();
-        assert_eq!(decode_binding(&encode_binding(V4, &binding)).ok(), Some(binding));
+        assert_eq!(decode_binding(&encode_binding(V5, &binding)).ok(), Some(binding));
         let globals = globals();
         assert_eq!(hex(&encode_globals(&globals)), GOLDEN_GLOBALS);
         assert_eq!(decode_globals(&encode_globals(&globals)).ok(), Some(globals));
     }
 
-    const GOLDEN_BATCH: &str = "04fd0068e5cf8b010000fd0068e5cf8b010000010102030100fcd67bc1940a0000010800010200000000010106\
+    const GOLDEN_BATCH: &str = "05fd0068e5cf8b010000fd0068e5cf8b010000010102030100fcd67bc1940a0000010800010200000000010106\
          02000000000100000000000000000000fb100e000a0000fe0301010700000000";
-    const GOLDEN_GLOBALS: &str = "04000000000101016100010a00000905060107080109000000fb100efb100e0a03000000000001010000010a0a\
+    const GOLDEN_GLOBALS: &str = "05000000000101016100010a00000905060107080109000000fb100efb100e0a03000000000001010000010a0a\
          04fb2c011e1e00003c78fc803a09000000e6e7e8e9eaebfb00405b5ce9ea010100000000000001010102fcd67b\
          c1940a000001010304080001020000000001010602000000000100000000000000000000050600010102010107\
-         010901010400";
-    const GOLDEN_LEASEQUERY: &str = "04010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
+         010901010500";
+    const GOLDEN_LEASEQUERY: &str = "05010a00000008010a000000080101010200060107010161010100010106010a0a04fb2c\
          011e1e00003c78fc803a090001070102090800e6e7e8e9eaebfb00405b5ce9ea";
-    const GOLDEN_JOURNAL_RECORD: &str = "040102fb2c0102fcd67bc1940a000001080001020000000001010602000000000100000000000000000000fd10\
+    const GOLDEN_JOURNAL_RECORD: &str = "050102fb2c0102fcd67bc1940a000001080001020000000001010602000000000100000000000000000000fd10\
          76e5cf8b010000fd0068e5cf8b010000110101000106020000000001000000000000000000000a0000fe030101\
          0701680176000203016100fb58020100";
-    const GOLDEN_NAMES: &str = "04fcd67bc1940a0000010102010703016100fb580201000102010703016100fb58020100fb2c01\
+    const GOLDEN_NAMES: &str = "05fcd67bc1940a0000010102010703016100fb580201000102010703016100fb58020100fb2c01\
          01fd0068e5cf8b010000020103";
-    const GOLDEN_BINDING: &str = "04000a000001050a0111111111111111111101060200000000010000000000000000000001fbc5060100010100\
+    const GOLDEN_BINDING: &str = "05000a000001050a0111111111111111111101060200000000010000000000000000000001fbc5060100010100\
          000000090101010201030c0108000000";
 
     #[test]
     fn damaged_bytes_are_refused_and_never_panic() {
-        let whole = encode_batch(V4, &batch());
+        let whole = encode_batch(V5, &batch());
         for end in 0..whole.len() {
             assert!(decode_batch(&whole[..end]).is_err(), "cut at {end}");
         }
@@ -366,7 +367,7 @@ mod tests {
         let mut other_version = whole.clone();
         other_version[0] = 1;
         let refused = decode_batch(&other_version).map_err(|error| error.to_string());
-        let said = "batch of commands is written in version 1, and this program reads versions 4 to 4: run the release that wrote it, or a later one";
+        let said = "batch of commands is written in version 1, and this program reads versions 5 to 5: run the release that wrote it, or a later one";
         assert_eq!(refused, Err(said.into()));
         for position in 0..whole.len() {
             for bit in 0..8 {

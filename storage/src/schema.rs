@@ -9,7 +9,7 @@ pub(crate) mod log {
     use rocksdb::{ColumnFamilyDescriptor, DBCompressionType, Options};
 
     /// Version of this layout and of what it holds; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 4;
+    pub(crate) const FORMAT_VERSION: u32 = 5;
 
     /// Column family: index (u64) → entry.
     pub(crate) const ENTRIES: &str = "entries";
@@ -121,7 +121,7 @@ pub(crate) mod ledger {
     use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
 
     /// Version of this layout and of what it holds; another one is refused.
-    pub(crate) const FORMAT_VERSION: u32 = 4;
+    pub(crate) const FORMAT_VERSION: u32 = 5;
 
     /// Column family: address (see [`crate::image::address_key`]) → binding.
     pub(crate) const BINDINGS: &str = "bindings";

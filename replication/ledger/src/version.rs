@@ -8,7 +8,7 @@ pub struct Version(pub u8);
 
 impl Version {
     /// Where every cluster begins, and the oldest that can be read.
-    pub const FIRST: Version = Version(4);
+    pub const FIRST: Version = Version(5);
 }
 
 impl Default for Version {

@@ -69,7 +69,7 @@ mod tests {
     fn forwarded_parcels_arrive_as_they_were() {
         let mut loss = parcel(2);
         loss.commands.push(Command::ContactLost { member: MemberId(1) });
-        let sent = [encode_parcel(Version(4), &parcel(1)), encode_parcel(Version(5), &loss)];
+        let sent = [encode_parcel(Version(5), &parcel(1)), encode_parcel(Version(6), &loss)];
         assert_eq!(sent.each_ref().map(|parcel| parcel.names_loss), [false, true]);
         let bytes = encode_forwarded(&sent);
         let received = decode_forwarded(bytes.clone()).expect("decodes");
