@@ -21,9 +21,9 @@ use crate::authority::{BootTime, Bound};
 use crate::teeth::{Tooth, is_broken};
 use crate::view::LedgerView;
 use crate::{
-    Bind, Binding, BindingState, BucketMap, ClientKey, Globals, Holder, JournalKind, JournalRecord,
-    MemberId, MemberView, NameWish, Narrowing, Octets, Refusal, Session, Timestamp, VpnAddress,
-    VpnRange,
+    Bind, Binding, BindingState, BucketMap, ClassNumber, ClientKey, Globals, Holder, JournalKind,
+    JournalRecord, MemberId, MemberView, NameWish, Narrowing, Octets, Refusal, Session, Timestamp,
+    VpnAddress, VpnRange,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -42,6 +42,8 @@ pub struct Alone {
     /// What the packet path sees: nothing is offered that could not be promised.
     globals: Globals,
     overlay: BTreeMap<VpnAddress, Binding>,
+    /// How many promises more than applied run by the journal, by the classes that they count for.
+    in_classes: BTreeMap<ClassNumber, i64>,
     next_sequence: u64,
     lease_limit_seconds: Option<u32>,
     bounded: bool,
@@ -92,6 +94,7 @@ impl Alone {
             barred,
             globals,
             overlay: BTreeMap::new(),
+            in_classes: BTreeMap::new(),
             next_sequence: merged.max(last_sequence) + 1,
             lease_limit_seconds: None,
             bounded: true,
@@ -266,7 +269,16 @@ impl Alone {
 
     /// The record is written to the journal: the view shows it from now on.
     pub fn record(&mut self, applied: &impl LedgerView, record: &JournalRecord) {
-        let binding = merged_over(self.binding_in(applied, record.address), record);
+        let before = self.binding_in(applied, record.address);
+        let binding = merged_over(before, record);
+        let running = |binding: &Binding| binding.state == BindingState::Active;
+        let ended = before.filter(|before| running(before)).map(|before| before.classes.clone());
+        let begun = Some(&binding).filter(|binding| running(binding)).map(|b| b.classes.clone());
+        for (classes, change) in [(ended, -1), (begun, 1)] {
+            for class in classes.unwrap_or_default().numbers() {
+                *self.in_classes.entry(*class).or_default() += change;
+            }
+        }
         self.overlay.insert(record.address, binding);
         self.next_sequence = self.next_sequence.max(record.sequence + 1);
     }

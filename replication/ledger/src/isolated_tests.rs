@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Batch, Command, HardwareAddress, MapTable, Parcel, Prefix, Reservation, ReservationKey, Role,
-    Settings, Stamp, Subnet, Vpn, apply,
+    Batch, Command, HardwareAddress, LedgerTable, MapTable, Parcel, Prefix, Reservation,
+    ReservationKey, Role, Settings, Stamp, Subnet, Vpn, apply,
 };
 
 const A: MemberId = MemberId(1);
@@ -280,4 +280,32 @@ fn what_is_promised_alone_counts_in_its_vpn_alone() {
     assert_eq!(shown, [&[ip(5)], &red_ones[..]].concat());
     let of_client: Vec<_> = view.bindings_of_client(&client(1)).map(|b| b.address).collect();
     assert_eq!(of_client, [ip(1)]);
+}
+
+#[test]
+fn promises_of_the_journal_count_for_their_classes() {
+    let class = ClassNumber(7);
+    let of_class = |bind: Bind| Bind { classes: [class].into_iter().collect(), ..bind };
+    let (mut table, _) = applied();
+    table.amend(ip(1), |binding| binding.classes = of_class(bind(1, 1)).classes);
+    let mut alone = alone(&table, &[], vec![]);
+    let mut now = 0;
+    let held_after = |alone: &mut Alone, record: JournalRecord| {
+        alone.record(&table, &record);
+        alone.view(&table).held_in_class(class)
+    };
+    let mut promise = |alone: &Alone, bind: Bind| {
+        now += 10;
+        alone.promise(&table, &bind, moment(now), Bound::Open).expect("its own").record
+    };
+    let record = promise(&alone, of_class(bind(1, 1)));
+    assert_eq!(held_after(&mut alone, record), 1, "a renewal");
+    let record = promise(&alone, of_class(bind(3, 7)));
+    assert_eq!(held_after(&mut alone, record), 2);
+    let record = promise(&alone, bind(4, 8));
+    assert_eq!(held_after(&mut alone, record), 2, "of another class");
+    let record = promise(&alone, bind(1, 1));
+    assert_eq!(held_after(&mut alone, record), 1, "in the class no more");
+    let record = alone.end(&table, ip(3), &client(7), None, moment(99)).expect("it holds it");
+    assert_eq!(held_after(&mut alone, record), 0);
 }

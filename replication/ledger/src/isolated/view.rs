@@ -119,12 +119,8 @@ impl<V: LedgerView> LedgerView for IsolatedView<'_, V> {
     }
 
     fn held_in_class(&self, class: ClassNumber) -> u64 {
-        let counts = |b: &Binding| b.state == BindingState::Active && b.classes.contains(class);
-        let journaled = self.journaled().filter(|journaled| counts(journaled)).count() as u64;
-        // What the journal shows in its place does not count twice.
-        let shown_else = self.journaled().filter_map(|b| self.applied.binding(b.address));
-        let shown_else = shown_else.filter(|applied| counts(applied)).count() as u64;
-        self.applied.held_in_class(class) - shown_else + journaled
+        let change = self.alone.in_classes.get(&class).copied().unwrap_or(0);
+        self.applied.held_in_class(class).saturating_add_signed(change)
     }
 
     fn next_free(&self, owner: MemberId, range: VpnRange) -> Option<VpnAddress> {
