@@ -28,6 +28,7 @@ mod scarce;
 mod sides;
 mod stage;
 mod stories;
+mod vpns;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

@@ -11,6 +11,7 @@ use crate::lab::address;
 use crate::scarce;
 use crate::sides;
 use crate::stage::{NETWORK, Shape, Stage, Window, hold_rest, wall_us};
+use crate::vpns;
 
 /// One story; it builds and ends its own lab.
 pub(crate) struct Story {
@@ -68,6 +69,7 @@ pub(crate) fn all(long: bool) -> Vec<Story> {
         stories.push(Story { name: name.to_owned(), play: Box::new(play) });
     };
     add("pair: clients reach both sides", || sides::both(4 * SECOND));
+    add("pair: both sides serve VPNs with the same addresses", || vpns::apart(3 * SECOND));
     add("pair: addresses are scarce and a member is split off", || {
         scarce::hands_change(Shape::Pair, Split, 6 * SECOND)
     });
