@@ -12,6 +12,7 @@ mod config;
 mod conflicts;
 mod dashboard;
 pub mod dto;
+mod dto_conflicts;
 mod dto_epoch;
 mod dto_names;
 mod error;
