@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn every_way_to_lose_a_promise_is_found() {
         type Change = fn(&mut Vec<Lease>);
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 10] = [
             ("does not list it", |leases| drop(leases.remove(0))),
             ("says expired", |leases| leases[0].state = "expired".to_owned()),
             ("holds it", |leases| leases[0].mac = Some("02:5a:00:00:00:09".to_owned())),
