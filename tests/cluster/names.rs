@@ -24,6 +24,7 @@ const SECRET: &str = "bGVhc2Vob2xkLXRlc3RzLW9ubHktc2VjcmV0LTAwMDE=";
 const OTHER_SECRET: &str = "bGVhc2Vob2xkLXRlc3RzLW9ubHktc2VjcmV0LTAwMDI=";
 /// Flags E and S of option 81 (RFC 4702 section 2).
 const FLAGS_E_S: u8 = 0x05;
+const FLAG_S: u8 = 0x01;
 /// A static host, and a name that is some other client's.
 const ZONE: &str = "\
 @ 3600 SOA ns hostmaster 1 3600 600 86400 60
@@ -203,7 +204,15 @@ key = "dhcp-key"
 
 /// A client that asks for a name; returns its DHCPACK.
 fn named(relay: &Relay, number: u32, name: &str, lease_seconds: Option<u32>) -> Result<Packet> {
-    let client = Client::new(number);
+    name_given(relay, &Client::new(number), name, lease_seconds)
+}
+
+fn name_given(
+    relay: &Relay,
+    client: &Client,
+    name: &str,
+    lease_seconds: Option<u32>,
+) -> Result<Packet> {
     let offer = relay.exchange(&client.discover(), wait::PATIENCE)?;
     let mut request = client.request_offered(&offer).with(option::CLIENT_FQDN, fqdn(name));
     if let Some(seconds) = lease_seconds {
@@ -269,6 +278,60 @@ fn names_come_and_go_with_leases_and_other_hosts_keep_theirs() -> Result<()> {
         Ok(knot.address_of("short")?.is_empty() && knot.name_of(short.yiaddr)?.is_empty())
     })?;
     assert_eq!(knot.listing()?, BTreeSet::new(), "nothing is left behind");
+    Ok(())
+}
+
+/// The network of one zone, and the same subnet and zone of the VPN red at another server. Blue has no zone.
+fn network_of_vpns(global: &Knot, red: &Knot) -> String {
+    let text = network(global.port, SECRET);
+    let (before, zones) = text.split_at(text.find("[[dns.zone]]").unwrap_or(text.len()));
+    let subnet = |vpn: &str| {
+        format!(
+            "[[subnet]]\nprefix = \"10.16.0.0/12\"\npools = [\"10.16.1.0-10.31.255.0\"]\n\
+             relays = [\"127.0.1.1\"]\nvpn = \"{vpn}\"\n"
+        )
+    };
+    let of_red = zones.replace(&global.port.to_string(), &red.port.to_string());
+    let of_red = of_red.replace("[[dns.zone]]", "[[dns.zone]]\nvpn = \"red\"");
+    [before, zones, &of_red, &subnet("red"), &subnet("blue")].concat()
+}
+
+#[test]
+fn names_of_a_vpn_go_into_its_own_zones_and_no_others() -> Result<()> {
+    let _machine = machine_shared();
+    let cluster = Cluster::start(1, false)?;
+    let folders = ["global", "red"].map(|name| cluster.folder().join(name));
+    let Some(global) = Knot::start(&folders[0])? else { return Ok(()) };
+    let red = Knot::start(&folders[1])?.context("it is installed")?;
+    cluster.apply(&network_of_vpns(&global, &red))?;
+    let relay = cluster.relay(1, 0)?;
+    let client = |vpn: &[u8]| Client::new(1).within(vpn);
+    let (in_global, in_red) = (client(&[255]), client(b"\0red"));
+    let acks = [&in_global, &in_red].map(|client| name_given(&relay, client, "alpha", None));
+    let [of_global, of_red] = acks;
+    let (of_global, of_red) = (of_global?, of_red?);
+    let of_blue = name_given(&relay, &client(b"\0blue"), "beta", None)?;
+    for (knot, ack) in [(&global, &of_global), (&red, &of_red)] {
+        let address = ack.yiaddr.to_string();
+        knot.wait_for(&cluster, "name of the client", || {
+            Ok(knot.address_of("alpha")? == address
+                && knot.name_of(ack.yiaddr)? == "alpha.example.net.")
+        })?;
+    }
+    // It was told so with its address: without a zone nobody updates anything.
+    let said = of_blue.option(option::CLIENT_FQDN).context("option 81")?;
+    ensure!(said[0] & FLAG_S == 0, "{said:?}");
+    let names = page(&cluster.members[0], "limit=1000")?;
+    let names = names["names"].as_array().context("a list")?;
+    let vpns: Vec<_> = names.iter().map(|name| name["vpn"].as_str()).collect();
+    ensure!(vpns == [None, Some("red")], "{names:?}");
+    for knot in [&global, &red] {
+        assert_eq!(knot.listing()?.len(), 1, "nothing of another VPN");
+    }
+    relay.send(&in_red.release(of_red.yiaddr, server_of(&of_red)?))?;
+    red.wait_for(&cluster, "end of the name in the VPN", || Ok(red.listing()?.is_empty()))?;
+    assert_eq!(global.name_of(of_global.yiaddr)?, "alpha.example.net.");
+    assert_eq!(global.address_of("alpha")?, of_global.yiaddr.to_string());
     Ok(())
 }
 
