@@ -5,13 +5,6 @@ use std::path::{Path, PathBuf};
 /// Lines of a file without its tests, at most.
 const FILE_LEN_MAX: usize = 500;
 
-/// Files that are longer, each with its reason.
-const LONGER: &[(&str, usize, &str)] = &[(
-    "replication/ledger/src/apply.rs",
-    560,
-    "the one function that changes a ledger, arm by arm",
-)];
-
 /// Words that stand for unfinished work, in pieces so that this file does not find itself.
 const BANNED: &[&str] = &[
     concat!("TO", "DO"),
@@ -64,9 +57,7 @@ fn is_test(path: &str) -> bool {
 fn files_are_one_subject_and_not_too_long() {
     for (path, text) in rust_files().iter().filter(|(path, _)| !is_test(path)) {
         let lines = without_tests(text).lines().count();
-        let exception = LONGER.iter().find(|(longer, _, _)| longer == path);
-        let max = exception.map_or(FILE_LEN_MAX, |(_, max, _)| *max);
-        assert!(lines <= max, "{path} has {lines} lines without tests, at most {max}");
+        assert!(lines <= FILE_LEN_MAX, "{path} has {lines} lines without tests");
     }
 }
 

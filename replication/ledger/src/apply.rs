@@ -10,14 +10,15 @@
 //!
 //! **Absent on purpose.** No clock, no randomness, no errors: a command that cannot be done is an [`Outcome::Refused`].
 
+use self::record::{inherit, remember, renew, unpromised};
 use crate::binding::Event;
 use crate::command::{Bind, Command, Outcome, Refusal};
 use crate::reuse;
 use crate::teeth::{Tooth, is_broken};
 use crate::view::{LedgerTable, LedgerView};
 use crate::{
-    Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member, MemberId, Octets,
-    Parcel, ReservationKey, Role, Session, Settings, Stamp, VpnAddress, VpnRange,
+    Batch, Binding, BindingState, BucketMap, ClientKey, Holder, Lost, Member, MemberId, Parcel,
+    ReservationKey, Role, Session, Settings, Stamp, VpnAddress, VpnRange,
 };
 use std::net::Ipv4Addr;
 
@@ -25,6 +26,7 @@ mod configure;
 mod epoch;
 mod merge;
 mod names;
+mod record;
 
 /// Applies the log entry at `index`. The answer has one list of outcomes per parcel, one outcome per command.
 pub fn apply(table: &mut impl LedgerTable, index: u64, batch: Batch) -> Vec<Vec<Outcome>> {
@@ -174,7 +176,7 @@ impl<T: LedgerTable> Applying<'_, T> {
             });
             renewed.unwrap_or(until)
         } else {
-            let mut binding = self.new_binding(sender, bind);
+            let mut binding = unpromised(bind, sender, self.index, self.stamp.latest);
             let before = self.table.binding(address).filter(|_| event == Event::Renew);
             let earlier = before.cloned();
             if let Some(earlier) = earlier {
@@ -186,26 +188,6 @@ impl<T: LedgerTable> Applying<'_, T> {
             until
         };
         Ok(Outcome::Bound { until, cltt })
-    }
-
-    fn new_binding(&self, sender: MemberId, bind: Bind) -> Binding {
-        Binding {
-            address: bind.address,
-            state: BindingState::Free,
-            client: bind.client,
-            hardware: bind.hardware,
-            state_since: self.stamp.latest,
-            until: self.stamp.latest,
-            cltt: self.stamp.latest,
-            end_index: 0,
-            changed_index: self.index,
-            maker: sender,
-            giaddr: bind.giaddr,
-            relay_agent_information: bind.relay_agent_information,
-            host_name: bind.host_name,
-            vendor_class_identifier: bind.vendor_class_identifier,
-            classes: bind.classes,
-        }
     }
 
     /// Ends the promise that the client gave up, and no later one: the command may have lain in a queue for long.
@@ -513,52 +495,6 @@ impl<T: LedgerTable> Applying<'_, T> {
     fn adopt_pools(&mut self) {
         configure::adopt_pools(self);
     }
-}
-
-/// The promise itself: a shorter one than before does not take back what the client may still believe.
-// [H-09] The record may run longer than what the client was told, never shorter.
-fn renew(binding: &mut Binding, event: Event, until: crate::Timestamp, cltt: crate::Timestamp) {
-    let continues = binding.state == BindingState::Active;
-    binding.advance(event, cltt);
-    binding.until = if continues { binding.until.max(until) } else { until };
-    binding.cltt = cltt;
-}
-
-/// What a renewal tells about the client; a silent exchange does not erase what an earlier one said.
-fn remember(binding: &mut Binding, bind: Bind, maker: MemberId, index: u64) {
-    let keep = |known: &mut Octets, told: Octets| {
-        if !told.is_empty() && *known != told {
-            *known = told;
-        }
-    };
-    keep(&mut binding.relay_agent_information, bind.relay_agent_information);
-    keep(&mut binding.host_name, bind.host_name);
-    keep(&mut binding.vendor_class_identifier, bind.vendor_class_identifier);
-    binding.classes = bind.classes;
-    if !bind.giaddr.is_unspecified() {
-        binding.giaddr = bind.giaddr;
-    }
-    binding.maker = maker;
-    binding.changed_index = index;
-}
-
-/// The same client with another hardware address: a new record that continues the old one.
-fn inherit(binding: &mut Binding, earlier: Binding) {
-    let or = |told: &mut Octets, known: Octets| {
-        if told.is_empty() {
-            *told = known;
-        }
-    };
-    or(&mut binding.relay_agent_information, earlier.relay_agent_information);
-    or(&mut binding.host_name, earlier.host_name);
-    or(&mut binding.vendor_class_identifier, earlier.vendor_class_identifier);
-    if binding.giaddr.is_unspecified() {
-        binding.giaddr = earlier.giaddr;
-    }
-    binding.state = earlier.state;
-    binding.state_since = earlier.state_since;
-    binding.until = earlier.until;
-    binding.end_index = earlier.end_index;
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use super::*;
 use crate::planning::DrainLeft;
 use crate::{
-    HardwareAddress, LedgerView, MapTable, NameWish, Prefix, Reservation, ReservationKey, Subnet,
-    Timestamp, Version, Vpn, VpnNumber, invariants, planning,
+    HardwareAddress, LedgerView, MapTable, NameWish, Octets, Prefix, Reservation, ReservationKey,
+    Subnet, Timestamp, Version, Vpn, VpnNumber, invariants, planning,
 };
 use std::collections::BTreeMap;
 
