@@ -33,7 +33,8 @@ fn network() -> String {
              relays = [\"127.0.1.1\", \"127.0.1.2\"]\nallocation = \"sequential\"\n{vpn}"
         )
     };
-    format!("[lease]\ndefault = \"2h\"\n{}", VPNS.map(subnet).concat())
+    let leasequery = "[leasequery]\npermitted = [\"127.0.0.0/8\"]\n";
+    format!("[lease]\ndefault = \"2h\"\n{leasequery}{}", VPNS.map(subnet).concat())
 }
 
 /// This client gets an address in each VPN, which is the same in all.
@@ -117,6 +118,25 @@ fn one_address_is_leased_in_three_vpns_at_once_and_ends_in_one() -> Result<()> {
     ensure!(table.lines().next().is_some_and(|line| line.contains("VPN")), "{table}");
     let table = first.succeed(&["lease", "list", "--vpn", ""])?;
     ensure!(!table.contains("VPN"), "{table}");
+    // A requestor asks in a VPN, too, by datagram and in bulk.
+    let server = first.places.dhcp.to_string();
+    let asked = |arguments: &[&str]| {
+        let common = ["leasequery", "--server", &server, "--output", "json"];
+        first.succeed(&[&common[..], arguments].concat())
+    };
+    let in_red = asked(&[
+        "--ip",
+        &text,
+        "--vpn",
+        "red",
+        "--udp",
+        "--source-port",
+        "0",
+        "--giaddr",
+        "127.0.0.1",
+    ])?;
+    ensure!(in_red.contains("\"red\"") && in_red.contains(&text), "{in_red}");
+
     first.succeed(&["lease", "release", &text, "--vpn", "red", "--yes"])?;
     let unknown = first.command(&["lease", "release", &text, "--vpn", "blue", "--yes"])?;
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();

@@ -48,9 +48,15 @@ pub enum Unaskable {
         "one key at a time; only the draft's dialect over UDP takes a hardware address with a client identifier"
     )]
     TwoKeys,
-    /// RFC 6926 alone has start time, end time and VPN.
-    #[error("start time, end time and VPN need TCP and the dialect of the RFCs")]
+    /// RFC 6926 alone has start time and end time.
+    #[error("start time and end time need TCP and the dialect of the RFCs")]
     Qualified,
+    /// RFC 6926 alone asks about all VPNs at once.
+    #[error("all VPNs at once need TCP and the dialect of the RFCs; name one")]
+    AllVpnsOverUdp,
+    /// The draft of 2008 knows no VPN.
+    #[error("over TCP a VPN needs the dialect of the RFCs")]
+    VpnInDraft,
     /// The draft of 2001 alone has the RESERVATION flag.
     #[error("reservations can be asked for in the draft's dialect over UDP only")]
     Reservations,
@@ -104,6 +110,12 @@ pub enum RequestorError {
         "{server} answers without proving that it has the secret; check --secret-id and --secret-file"
     )]
     Unproven {
+        /// Who.
+        server: SocketAddrV4,
+    },
+    /// Answers came, and none about the VPN that was asked about: the server knows nothing of VPNs, or not this one.
+    #[error("{server} answers without naming the VPN; check --vpn, and that it knows this one")]
+    OtherVpn {
         /// Who.
         server: SocketAddrV4,
     },

@@ -218,8 +218,14 @@ impl Query {
         if conjunction && (exchange, form.dialect) != (Udp, Draft) {
             return Err(Unaskable::TwoKeys);
         }
-        if (timed || self.vpn != Vpn::Global) && (exchange == Udp || form.dialect == Draft) {
+        if timed && (exchange == Udp || form.dialect == Draft) {
             return Err(Unaskable::Qualified);
+        }
+        match (exchange, form.dialect, &self.vpn) {
+            // One answer is about one VPN.
+            (Udp, _, Vpn::All) => return Err(Unaskable::AllVpnsOverUdp),
+            (Bulk, Draft, vpn) if *vpn != Vpn::Global => return Err(Unaskable::VpnInDraft),
+            _ => {}
         }
         if self.reservations && (exchange, form.dialect) != (Udp, Draft) {
             return Err(Unaskable::Reservations);
@@ -315,7 +321,8 @@ impl Query {
         value
     }
 
-    fn vss(&self) -> Option<Vec<u8>> {
+    /// The value of option 221; none if the default VPN is meant.
+    pub(super) fn vss(&self) -> Option<Vec<u8>> {
         let mut value = Vec::new();
         // [B-08] [B-11] The VPN in option 221; without it the default one is searched.
         match &self.vpn {

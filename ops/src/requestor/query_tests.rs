@@ -141,6 +141,13 @@ fn qualifiers_stand_in_their_options() {
     let message = Message::decode(&octets).expect("well formed");
     assert_eq!(message.u32_option(OptionCode::QUERY_START_TIME), Some(7));
 
+    let in_red = Query { vpn: Vpn::Name(b"red".to_vec()), ..Query::from(Key::Address(ADDRESS)) };
+    for dialect in [Dialect::Rfc, Dialect::Draft] {
+        let octets = written(&in_red, Exchange::Udp, &form(dialect));
+        let message = Message::decode(&octets).expect("well formed");
+        assert_eq!(message.vss(), Some(Vss::Name(b"red")), "{dialect:?}");
+    }
+
     let reserved = Query { reservations: true, ..Query::from(Key::Address(ADDRESS)) };
     let octets = written(&reserved, Exchange::Udp, &form(Dialect::Draft));
     let message = Message::decode(&octets).expect("well formed");
@@ -180,7 +187,12 @@ fn what_no_document_has_is_not_asked() {
     let timed = Query { start_time: Some(1), ..address() };
     check(Udp, Rfc, timed.clone(), Unaskable::Qualified);
     check(Bulk, Draft, timed, Unaskable::Qualified);
-    check(Bulk, Draft, Query { vpn: Vpn::All, ..address() }, Unaskable::Qualified);
+    for vpn in [Vpn::All, Vpn::Name(b"red".to_vec())] {
+        check(Bulk, Draft, Query { vpn, ..address() }, Unaskable::VpnInDraft);
+    }
+    for dialect in [Rfc, Draft] {
+        check(Udp, dialect, Query { vpn: Vpn::All, ..address() }, Unaskable::AllVpnsOverUdp);
+    }
     check(Bulk, Rfc, remote(256), Unaskable::TooLong);
     check(
         Bulk,

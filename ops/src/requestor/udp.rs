@@ -12,7 +12,7 @@ use super::event::{Event, ServerReport, Sink};
 use super::moment::Moment;
 use super::pacing::Pacing;
 use super::query::{Exchange, Form, Key, Query};
-use server_wire::{BOOTP_PORT_SERVER, Message, MessageType};
+use server_wire::{BOOTP_PORT_SERVER, Message, MessageType, OptionCode};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -60,6 +60,8 @@ struct Asked {
     asked_for: BTreeSet<Ipv4Addr>,
     /// It answered, and did not prove who it is.
     unproven: bool,
+    /// It answered, and not about the VPN that was meant.
+    of_other_vpn: bool,
     error: Option<RequestorError>,
 }
 
@@ -162,6 +164,7 @@ impl Asked {
             outcomes: vec![None; queries.len()],
             asked_for: BTreeSet::new(),
             unproven: false,
+            of_other_vpn: false,
             error: None,
         })
     }
@@ -189,7 +192,8 @@ impl Asked {
                 let more_options = self.queries[query].more_options.clone();
                 let key = Key::Address(*address);
                 self.pacing.push(self.queries.len());
-                self.queries.push(Query { more_options, ..Query::from(key) });
+                let vpn = self.queries[query].vpn.clone();
+                self.queries.push(Query { more_options, vpn, ..Query::from(key) });
             }
         }
     }
@@ -199,10 +203,14 @@ impl Asked {
         if self.error.is_none() && !self.pacing.is_done() {
             let server = self.server;
             let heard = self.outcomes.iter().any(Option::is_some);
-            self.error = Some(match (heard, self.unproven) {
-                (_, true) => RequestorError::Unproven { server },
-                (true, false) => RequestorError::Deadline { server, seconds },
-                (false, false) => RequestorError::Silent { server, seconds },
+            self.error = Some(if self.unproven {
+                RequestorError::Unproven { server }
+            } else if self.of_other_vpn {
+                RequestorError::OtherVpn { server }
+            } else if heard {
+                RequestorError::Deadline { server, seconds }
+            } else {
+                RequestorError::Silent { server, seconds }
             });
         }
         self.outcomes.truncate(self.given);
@@ -286,6 +294,13 @@ impl Run<'_> {
                 asked.unproven = true;
                 continue;
             }
+            // RFC 6607 section 6: an address of another VPN is another one. Who does not know the VPN need not name it.
+            let named = message.option(OptionCode::VSS).filter(|vss| *vss != GLOBAL_VPN);
+            let is_meant = |query: &Query| query.vss().as_deref() == named;
+            if reply.record.is_some() && !asked.queries.iter().any(is_meant) {
+                asked.of_other_vpn = true;
+                continue;
+            }
             let Some(query) = asked.pacing.answered(self.started.elapsed(), reply.xid) else {
                 continue;
             };
@@ -298,6 +313,9 @@ impl Run<'_> {
         }
     }
 }
+
+/// Option 221 of the default VPN (RFC 6607 section 3.5).
+const GLOBAL_VPN: &[u8] = &[255];
 
 /// UNKNOWN, or something about an address.
 fn answers_udp(reply: &Reply) -> bool {

@@ -58,6 +58,37 @@ fn errors(collected: &Collected) -> Vec<Option<String>> {
     reports.map(|report| report.error.as_ref().map(|error| error.to_string())).collect()
 }
 
+// RFC 6607 section 6.
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_if_it_is_about_the_vpn_that_was_named() {
+    const RED: &[u8] = b"\0red";
+    let (knows, does_not) = (Server::new().await, Server::new().await);
+    let mut plan =
+        plan(Exchange::Udp, Dialect::Rfc, &[knows.address, does_not.address], [by_mac()]);
+    plan.queries[0].vpn = crate::requestor::Vpn::Name(b"red".to_vec());
+    let about = |query: &Query4388, last: u8| {
+        Said::new(ACTIVE, query.xid).about([10, 0, 0, last]).mac(7).seconds(91, 5)
+    };
+    let servers = async {
+        tokio::join!(
+            // The client's other address is looked for in the same VPN.
+            knows.serve(|query| {
+                let message = Message::decode(&query.octets).expect("well formed");
+                let last = if message.header.ciaddr.is_unspecified() { 1 } else { 2 };
+                let associated = [10, 0, 0, 1, 10, 0, 0, 2];
+                about(query, last).with(92, associated).with(221, RED)
+            }),
+            does_not.serve(|query| about(query, 3)),
+        );
+    };
+    let collected = run(&plan, servers).await;
+    let [none, Some(error)] = &errors(&collected)[..] else { panic!("{:?}", errors(&collected)) };
+    assert_eq!(*none, None);
+    assert!(error.contains("without naming the VPN"), "{error}");
+    let known: Vec<Ipv4Addr> = collected.known.iter().map(|known| known.best.address).collect();
+    assert_eq!(known, [[10, 0, 0, 1], [10, 0, 0, 2]].map(Ipv4Addr::from));
+}
+
 #[tokio::test(start_paused = true)]
 async fn servers_are_asked_at_once_and_the_newest_answer_wins() {
     // proves [Q-05] [L-12] [M-03]

@@ -123,6 +123,8 @@ fn what_the_documents_do_not_have_is_refused_before_anything_is_sent() {
     check("--ip 10.0.0.1 --active", Unaskable::KeyOfActive);
     check("--active --end-time 1h", Unaskable::EndOfActive);
     check("--ip 10.0.0.1 --start-time 1h", Unaskable::Qualified);
+    check("--ip 10.0.0.1 --vpn all", Unaskable::AllVpnsOverUdp);
+    check("--ip 10.0.0.1 --vpn red --tcp --dialect draft", Unaskable::VpnInDraft);
     check("--mac 02:00:00:00:00:07 --client-id 01", Unaskable::TwoKeys);
 }
 
