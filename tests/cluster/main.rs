@@ -11,6 +11,7 @@ mod mutual_tls;
 mod names;
 mod packets;
 mod reconciliation;
+mod restart_alone;
 mod takeover;
 mod truth;
 mod upgrade;

@@ -515,10 +515,14 @@ fn members_join_once_and_leave_for_good() {
 #[test]
 fn the_version_only_rises() {
     let mut cluster = Cluster::new();
-    let raise = |version| Command::RaiseVersion { version: Version(version) };
-    for (to, count, version) in [(4, 0, 4), (6, 1, 6), (6, 0, 6), (5, 0, 6)] {
+    let raise = |version| Command::RaiseVersion { version };
+    let first = Version::FIRST;
+    let (next, later) = (Version(first.0 + 1), Version(first.0 + 2));
+    for (to, count, version) in
+        [(first, 0, first), (later, 1, later), (later, 0, later), (next, 0, later)]
+    {
         assert_eq!(cluster.command(A, raise(to)), Outcome::Done { count }, "to {to}");
-        assert_eq!(cluster.table.globals().version, Version(version), "to {to}");
+        assert_eq!(cluster.table.globals().version, version, "to {to}");
     }
 }
 
