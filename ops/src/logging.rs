@@ -5,7 +5,8 @@ use crate::error::ServeError;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// Replication tells every step of every vote at the level of ordinary events; it is asked to when its name is given.
+/// Replication tells every step of every vote at the level of ordinary events, and warns several times a second of a member that is
+/// not there, of which there is an event of ours. It is asked to when its name is given.
 const QUIET: &str = "openraft";
 
 /// Writes events from now on, in this form. The environment variable `LEASEHOLD_LOG` overrides the level.
@@ -27,7 +28,7 @@ pub fn install(config: &LogConfig) -> Result<(), ServeError> {
 fn filter(level: &str) -> EnvFilter {
     match level.contains(QUIET) {
         true => EnvFilter::new(level),
-        false => EnvFilter::new(format!("{level},{QUIET}=warn")),
+        false => EnvFilter::new(format!("{level},{QUIET}=error")),
     }
 }
 
@@ -43,7 +44,7 @@ mod tests {
             found.sort();
             assert_eq!(found, expected, "{level}");
         };
-        check("info", &["info", "openraft=warn"]);
+        check("info", &["info", "openraft=error"]);
         check("debug,openraft=info", &["debug", "openraft=info"]);
     }
 }

@@ -130,8 +130,7 @@ fn meant_vpn<R: Replica>(api: &Api<R>, text: &str) -> Result<VpnNumber, ApiError
 }
 
 fn no_lease<R: Replica>(api: &Api<R>, address: VpnAddress) -> ApiError {
-    let settings = |view: &R::View<'_>| vpn_of_number(view.globals(), address.vpn);
-    let vpn = api.replica.read(settings);
+    let vpn = api.replica.read(|view| vpn_of_number(view.globals(), address.vpn));
     let vpn = vpn.map(|vpn| format!(" in VPN {vpn}")).unwrap_or_default();
     ApiError::NotFound { what: format!("active lease of {}{vpn}", address.ip) }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     /// TCP: only what changed until then
     #[arg(long, value_name = "TIME", value_parser = time)]
     end_time: Option<Moment>,
-    /// TCP: in this VPN, or in all
+    /// In this VPN; over TCP also in "all"
     #[arg(long, value_name = "NAME|0xVPN-ID|all", value_parser = vpn)]
     vpn: Option<Vpn>,
     /// Ask for these options too, by name or number
