@@ -15,6 +15,7 @@
 use crate::stable_hash::stable_hash;
 use crate::{AddressRange, Octets};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -77,7 +78,7 @@ impl<'de> Deserialize<'de> for Vpn {
 }
 
 /// An address in its VPN: the name of a promise.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VpnAddress {
     /// The number of its VPN.
     pub vpn: VpnNumber,
@@ -105,6 +106,19 @@ impl VpnAddress {
     pub fn from_bits(bits: u64) -> VpnAddress {
         // Cut on purpose: the two halves are the whole.
         VpnAddress { vpn: VpnNumber((bits >> 32) as u32), ip: Ipv4Addr::from_bits(bits as u32) }
+    }
+}
+
+/// By VPN and address, as one number: every ordered set of the ledger compares these, and what is derived goes octet by octet.
+impl Ord for VpnAddress {
+    fn cmp(&self, other: &VpnAddress) -> Ordering {
+        self.to_bits().cmp(&other.to_bits())
+    }
+}
+
+impl PartialOrd for VpnAddress {
+    fn partial_cmp(&self, other: &VpnAddress) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
