@@ -29,7 +29,8 @@ fn dropped(victim: &Victim, reason: &str) -> Result<f64> {
     Ok(victim.cluster.members[0].metric(name, &[&label])?.unwrap_or(0.0))
 }
 
-/// Sends what `datagram` makes of 0, 1, 2 … through the second relay agent as fast as that goes; others are served meanwhile.
+/// Sends what `datagram` makes of 0, 1, 2 …, and of these again, through the second relay agent as fast as that goes; others are served
+/// meanwhile.
 fn flood(
     victim: &mut Victim,
     scale: Scale,
@@ -43,7 +44,8 @@ fn flood(
     std::thread::scope(|scope| -> Result<()> {
         let flood = scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) || sent.load(Ordering::Relaxed) < least {
-                let number = sent.fetch_add(1, Ordering::Relaxed) as u32;
+                // However long the others take, there are so many devices: what is kept for each must not hang on time.
+                let number = (sent.fetch_add(1, Ordering::Relaxed) % least) as u32;
                 // A full buffer on the way: the next one.
                 let _ = socket.send(&datagram(number));
             }
