@@ -103,7 +103,8 @@ fn is_class_full<V: LedgerView>(
     let own = view.bindings_of_client(&request.client).filter(|binding| {
         binding.state == BindingState::Active && binding.classes.contains(number)
     });
-    held - own.count() as u64 >= u64::from(max)
+    // Alone, the two counts may be of different moments.
+    held.saturating_sub(own.count() as u64) >= u64::from(max)
 }
 
 /// Agent Circuit ID, as a number.
